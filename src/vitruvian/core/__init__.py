@@ -1,0 +1,1 @@
+"""What every domain stands on: records, cards, weights, checkpoints, devices, errors."""

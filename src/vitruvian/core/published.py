@@ -1,0 +1,142 @@
+"""Checkpoints in other people's layouts, read and written: safely, strictly, in both directions.
+
+A network whose keys differ from the published ones says so by a method
+`published_keys() -> dict[our key, published key]`; without it both are the same.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from vitruvian.core.errors import WeightsError
+from vitruvian.core.files import whole_file
+
+
+@runtime_checkable
+class HasPublishedKeys(Protocol):
+    """A network that knows the names its published checkpoints use."""
+
+    def published_keys(self) -> dict[str, str]:
+        """Our key → published key, for every entry of the state dict."""
+        ...
+
+
+def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
+    """The tensors of a checkpoint file: safetensors, or a PyTorch file read with `weights_only`.
+
+    Wrappings are taken off: `state_dict` or `model` around the tensors, `module.` before each key.
+    No code of the file is ever run.
+
+    Raises:
+        WeightsError: the file is absent, damaged, or holds more than tensors and plain values.
+    """
+    path = Path(path)
+    if not path.is_file():
+        msg = f"There is no checkpoint at {path}."
+        raise WeightsError(msg)
+    try:
+        if path.suffix == ".safetensors":
+            state = load_file(path)
+        else:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        msg = (
+            f"{path} is no checkpoint of plain tensors, and nothing else is read: loading other "
+            "objects could run code. Save its state dict with safetensors."
+        )
+        raise WeightsError(msg) from error
+    except (SafetensorError, RuntimeError, OSError, EOFError, ValueError, KeyError) as error:
+        msg = f"{path} is not a whole checkpoint file ({_first_line(error)}); get it again."
+        raise WeightsError(msg) from error
+    for wrapping in ("state_dict", "model"):
+        if isinstance(state, dict) and isinstance(state.get(wrapping), dict):
+            state = state[wrapping]
+    if not isinstance(state, dict) or not any(isinstance(v, Tensor) for v in state.values()):
+        msg = f"{path} holds no state dict: a checkpoint maps names to tensors."
+        raise WeightsError(msg)
+    tensors = {str(key): value for key, value in state.items() if isinstance(value, Tensor)}
+    if all(key.startswith("module.") for key in tensors):
+        tensors = {key.removeprefix("module."): value for key, value in tensors.items()}
+    return tensors
+
+
+def load_published(
+    network: nn.Module,
+    state: Mapping[str, Tensor],
+    *,
+    origin: str = "the checkpoint",
+    unused: Collection[str] = (),
+) -> None:
+    """Put published tensors into `network`; all of them must fit.
+
+    Args:
+        network: The network; its `published_keys` names the entries, where it has that method.
+        state: Published key → tensor.
+        origin: What the tensors came from, for the message.
+        unused: Published keys that the network has no place for and that may be left out.
+
+    Raises:
+        WeightsError: an entry is missing, extra or has another shape; nothing was loaded then.
+    """
+    theirs = published_names(network)
+    ours = network.state_dict()
+    expected = set(theirs.values())
+    counters = {key for key in expected if key.endswith("num_batches_tracked")}
+    missing = sorted(expected - counters - set(state))
+    extra = sorted(
+        key for key in set(state) - expected - set(unused) if "num_batches_tracked" not in key
+    )
+    shapes = [
+        f"{theirs[key]} {tuple(state[theirs[key]].shape)} instead of {tuple(value.shape)}"
+        for key, value in ours.items()
+        if theirs[key] in state and state[theirs[key]].shape != value.shape
+    ]
+    problems = [
+        f"{len(found)} {what} ({_few(found)})"
+        for what, found in (("missing", missing), ("extra", extra), ("of another shape", shapes))
+        if found
+    ]
+    if problems:
+        msg = (
+            f"{origin} does not fit {type(network).__name__}: entries {', '.join(problems)}. "
+            "Is it a checkpoint of this network with these options?"
+        )
+        raise WeightsError(msg)
+    network.load_state_dict(
+        {key: state.get(theirs[key], value) for key, value in ours.items()}, strict=True
+    )
+
+
+def to_published(network: nn.Module) -> dict[str, Tensor]:
+    """The network's tensors under their published keys: the inverse of `load_published`."""
+    names = published_names(network)
+    return {names[key]: value for key, value in network.state_dict().items()}
+
+
+def save_published(network: nn.Module, path: str | Path) -> None:
+    """Write `to_published(network)` as safetensors."""
+    with whole_file(path) as part:
+        save_file({key: value.contiguous() for key, value in to_published(network).items()}, part)
+
+
+def published_names(network: nn.Module) -> dict[str, str]:
+    """Our key → published key for every entry of the network's state dict."""
+    if isinstance(network, HasPublishedKeys):
+        return network.published_keys()
+    return {key: key for key in network.state_dict()}
+
+
+def _few(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:120]

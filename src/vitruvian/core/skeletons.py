@@ -1,0 +1,232 @@
+"""Skeletons: the joints of each data set in their published order, and conversion by name.
+
+A joint's name says its side as the *person's* own left or right (`left_wrist`). Flip pairs follow
+from the names; a skeleton holds nothing that can be derived.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vitruvian.core.errors import UnknownNameError
+
+
+@dataclass(frozen=True, eq=False)
+class Skeleton:
+    """The joints that a data set or a network knows.
+
+    Attributes:
+        name: For instance "coco17".
+        joints: Joint names in the published order.
+        edges: Pairs of joint names that are drawn as limbs.
+        sigmas: Per joint, the standard deviation of the annotators (OKS uses twice that);
+            empty where the data set defines none.
+    """
+
+    name: str
+    joints: tuple[str, ...]
+    edges: tuple[tuple[str, str], ...]
+    sigmas: tuple[float, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.joints)
+
+    @cached_property
+    def index(self) -> dict[str, int]:
+        """Joint name → place."""
+        return {joint: place for place, joint in enumerate(self.joints)}
+
+    @cached_property
+    def edge_indices(self) -> NDArray[np.int64]:
+        """`edges` as places, (edges, 2)."""
+        return np.array([(self.index[a], self.index[b]) for a, b in self.edges], dtype=np.int64)
+
+    @cached_property
+    def flip_order(self) -> NDArray[np.int64]:
+        """(joints,): place i of a mirrored person is place `flip_order[i]` of the person."""
+        return np.array([self.index[mirrored_name(joint)] for joint in self.joints])
+
+    @cached_property
+    def flip_pairs(self) -> tuple[tuple[int, int], ...]:
+        """Places that change with each other in a mirrored picture, each pair once."""
+        return tuple((a, int(b)) for a, b in enumerate(self.flip_order) if a < b)
+
+
+def mirrored_name(joint: str) -> str:
+    """`left_knee` → `right_knee` and back; a joint of the middle is its own mirror."""
+    if joint.startswith("left_"):
+        return "right_" + joint[len("left_") :]
+    if joint.startswith("right_"):
+        return "left_" + joint[len("right_") :]
+    return joint
+
+
+def both(*names: str) -> tuple[str, ...]:
+    """Left and right of each name: `both("eye")` is `("left_eye", "right_eye")`."""
+    return tuple(f"{side}_{name}" for name in names for side in ("left", "right"))
+
+
+_LIMBS = tuple(
+    (f"{side}_{a}", f"{side}_{b}")
+    for side in ("right", "left")
+    for a, b in (("shoulder", "elbow"), ("elbow", "wrist"), ("hip", "knee"), ("knee", "ankle"))
+)
+_HEAD = tuple(
+    edge for s in ("right", "left") for edge in (("nose", f"{s}_eye"), (f"{s}_eye", f"{s}_ear"))
+)
+_TRUNK = tuple(
+    edge for s in ("right", "left") for edge in (("neck", f"{s}_shoulder"), ("neck", f"{s}_hip"))
+)
+_BOX = (
+    ("left_shoulder", "right_shoulder"),
+    ("left_hip", "right_hip"),
+    ("left_shoulder", "left_hip"),
+    ("right_shoulder", "right_hip"),
+)
+
+COCO17 = Skeleton(
+    "coco17",
+    ("nose", *both("eye", "ear", "shoulder", "elbow", "wrist", "hip", "knee", "ankle")),
+    _HEAD + _BOX + _LIMBS,
+    (0.026, *(s for s in (0.025, 0.035, 0.079, 0.072, 0.062, 0.107, 0.087, 0.089) for _ in "lr")),
+)
+
+OPENPOSE18 = Skeleton(
+    "openpose18",
+    (
+        "nose",
+        "neck",
+        *(f"right_{joint}" for joint in ("shoulder", "elbow", "wrist")),
+        *(f"left_{joint}" for joint in ("shoulder", "elbow", "wrist")),
+        *(f"right_{joint}" for joint in ("hip", "knee", "ankle")),
+        *(f"left_{joint}" for joint in ("hip", "knee", "ankle")),
+        "right_eye",
+        "left_eye",
+        "right_ear",
+        "left_ear",
+    ),
+    (("neck", "nose"), *_HEAD, *_TRUNK, *_LIMBS),
+)
+
+OPENPOSE25 = Skeleton(
+    "openpose25",
+    (
+        *OPENPOSE18.joints[:8],
+        "mid_hip",
+        *OPENPOSE18.joints[8:],
+        *(f"left_{toe}" for toe in ("big_toe", "small_toe", "heel")),
+        *(f"right_{toe}" for toe in ("big_toe", "small_toe", "heel")),
+    ),
+    (
+        ("neck", "nose"),
+        *_HEAD,
+        ("neck", "mid_hip"),
+        *((("neck", f"{s}_shoulder")) for s in ("right", "left")),
+        *((("mid_hip", f"{s}_hip")) for s in ("right", "left")),
+        *_LIMBS,
+        *(
+            edge
+            for s in ("right", "left")
+            for edge in (
+                (f"{s}_ankle", f"{s}_big_toe"),
+                (f"{s}_big_toe", f"{s}_small_toe"),
+                (f"{s}_ankle", f"{s}_heel"),
+            )
+        ),
+    ),
+)
+
+MPII16 = Skeleton(
+    "mpii16",
+    (
+        *(f"right_{joint}" for joint in ("ankle", "knee", "hip")),
+        *(f"left_{joint}" for joint in ("hip", "knee", "ankle")),
+        "pelvis",
+        "thorax",
+        "upper_neck",
+        "head_top",
+        *(f"right_{joint}" for joint in ("wrist", "elbow", "shoulder")),
+        *(f"left_{joint}" for joint in ("shoulder", "elbow", "wrist")),
+    ),
+    (
+        ("head_top", "upper_neck"),
+        ("upper_neck", "thorax"),
+        ("thorax", "pelvis"),
+        *((("thorax", f"{s}_shoulder")) for s in ("right", "left")),
+        *((("pelvis", f"{s}_hip")) for s in ("right", "left")),
+        *_LIMBS,
+    ),
+)
+
+LSP14 = Skeleton(
+    "lsp14",
+    (
+        *MPII16.joints[:6],
+        *MPII16.joints[10:],
+        "neck",
+        "head_top",
+    ),
+    (("head_top", "neck"), *_TRUNK, *_LIMBS),
+)
+
+CROWDPOSE14 = Skeleton(
+    "crowdpose14",
+    (*both("shoulder", "elbow", "wrist", "hip", "knee", "ankle"), "head_top", "neck"),
+    (("head_top", "neck"), *_TRUNK, *_LIMBS),
+    (*(s for s in (0.079, 0.072, 0.062, 0.107, 0.087, 0.089) for _ in "lr"), 0.079, 0.079),
+)
+
+SKELETONS: dict[str, Skeleton] = {
+    skeleton.name: skeleton
+    for skeleton in (COCO17, OPENPOSE18, OPENPOSE25, MPII16, LSP14, CROWDPOSE14)
+}
+
+# A joint that the source lacks but whose parts it has: the mean of the parts, with their least
+# score. OpenPose trains its neck as the middle of the shoulders.
+_MIDDLES = {
+    "neck": ("left_shoulder", "right_shoulder"),
+    "thorax": ("left_shoulder", "right_shoulder"),
+    "mid_hip": ("left_hip", "right_hip"),
+    "pelvis": ("left_hip", "right_hip"),
+}
+
+
+def find_skeleton(name: str) -> Skeleton:
+    """The skeleton of that name.
+
+    Raises:
+        UnknownNameError: there is none.
+    """
+    if name not in SKELETONS:
+        raise UnknownNameError("skeleton", name, SKELETONS)
+    return SKELETONS[name]
+
+
+def convert_joints(
+    joints: NDArray[np.floating], source: Skeleton, target: Skeleton
+) -> NDArray[np.float32]:
+    """Joints of one skeleton in the order of another, by name.
+
+    Args:
+        joints: (..., source joints, 3): x, y, score; a score of 0 marks a joint that was not found.
+        source: The skeleton of `joints`.
+        target: The skeleton wanted.
+
+    Returns:
+        (..., target joints, 3). A joint that the source does not know is not found (0, 0, 0), save
+        the middles (neck, hips), which are made from their two parts where both are found.
+    """
+    result = np.zeros((*joints.shape[:-2], len(target), 3), dtype=np.float32)
+    for place, joint in enumerate(target.joints):
+        if joint in source.index:
+            result[..., place, :] = joints[..., source.index[joint], :]
+        elif joint in _MIDDLES and all(part in source.index for part in _MIDDLES[joint]):
+            left, right = (joints[..., source.index[part], :] for part in _MIDDLES[joint])
+            score = np.minimum(left[..., 2], right[..., 2])
+            middle = np.concatenate([(left + right)[..., :2] / 2, score[..., None]], axis=-1)
+            result[..., place, :] = np.where(score[..., None] > 0, middle, 0)
+    return result

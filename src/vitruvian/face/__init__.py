@@ -1,0 +1,1 @@
+"""Faces: detection, and later attributes, recognition and editing."""

@@ -1,0 +1,1 @@
+"""The composition: detectors and systems → records of people → drawing and report."""
