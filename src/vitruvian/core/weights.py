@@ -88,7 +88,10 @@ def find_weights(card: Card, weights: str | Path | None = None) -> Weights:
             layout="published",
         )
     entry = card.find_weights(None if weights is None else str(weights))
-    file = _embedded(entry) if entry.tier == "embedded" else _fetched(entry)
+    if entry.tier == "embedded":
+        file = _embedded(entry.location, entry.sha256)
+    else:
+        file = _fetched(entry)
     return Weights(
         card.path,
         entry.name,
@@ -112,9 +115,9 @@ _SUFFIXES = (".safetensors", ".pth", ".pt", ".ckpt", ".tar", ".bin")
 
 
 @cache
-def _embedded(entry: WeightsEntry) -> Path:
-    file = Path(str(resources.files("vitruvian"))) / "weights" / entry.location
-    if not file.is_file() or sha256(file) != entry.sha256:
+def _embedded(name: str, expected: str) -> Path:
+    file = Path(str(resources.files("vitruvian"))) / "weights" / name
+    if not file.is_file() or sha256(file) != expected:
         msg = f"The embedded weights {file} are absent or altered; install vitruvian again."
         raise WeightsError(msg)
     return file

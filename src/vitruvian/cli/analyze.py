@@ -1,0 +1,236 @@
+"""`vitruvian analyze`: people in photos and videos → records, drawings and a report."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Task as Bar
+from rich.progress import TaskID as BarID
+from rich.text import Text
+
+from vitruvian.core.errors import UnknownNameError, VitruvianError
+
+if TYPE_CHECKING:
+    from vitruvian.people.options import RunOptions, Watcher
+    from vitruvian.people.summary import Summary
+
+EPILOG = """
+Examples:
+
+  vitruvian analyze photo.jpg                      one photo, into vitruvian-out
+
+  vitruvian analyze holiday/ --out people          a folder with its sub-folders
+
+  vitruvian analyze "match/*.mp4" --height 480     videos, smaller people found, slower
+
+  vitruvian analyze camera:0 --max-frames 300      a webcam; ^C ends the recording, too
+
+  vitruvian analyze holiday/ --out people          again: goes on, or does what is new
+"""
+
+
+def analyze(
+    inputs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="INPUT…",
+            help="Photos, videos, folders (with their sub-folders), globs, camera:0, stream URLs.",
+            show_default=False,
+        ),
+    ],
+    out: Annotated[
+        str,
+        typer.Option(metavar="DIR", help="Folder for the results; an interrupted run goes on."),
+    ] = "vitruvian-out",
+    height: Annotated[
+        int,
+        typer.Option(
+            min=32, max=4096, help="Input height of the pose network: more finds smaller people."
+        ),
+    ] = 368,
+    scales: Annotated[
+        str,
+        typer.Option(metavar="LIST", help="Multiples of the height to average, such as 1.0,0.5."),
+    ] = "1.0",
+    faces: Annotated[bool, typer.Option(help="Look for faces.")] = True,  # noqa: FBT002
+    smooth: Annotated[bool, typer.Option(help="Smooth the joints of a video.")] = True,  # noqa: FBT002
+    annotate: Annotated[  # noqa: FBT002
+        bool, typer.Option(help="Write drawn copies into DIR/annotated.")
+    ] = True,
+    max_frames: Annotated[
+        int | None,
+        typer.Option(min=1, help="Stop each video or stream after so many frames.", metavar="N"),
+    ] = None,
+    batch_size: Annotated[
+        int, typer.Option(min=1, max=1024, help="Video frames that go through together.")
+    ] = 8,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
+    precision: Annotated[str, typer.Option(help="auto, 32 or bf16.")] = "auto",
+    backend: Annotated[str, typer.Option(help="auto, torch or onnxruntime.")] = "auto",
+    overwrite: Annotated[  # noqa: FBT002
+        bool, typer.Option("--overwrite", help="Start anew: removes what a run made in DIR.")
+    ] = False,
+    as_json: Annotated[  # noqa: FBT002
+        bool, typer.Option("--json", help="Print one JSON object as the last line of stdout.")
+    ] = False,
+    debug: Annotated[  # noqa: FBT002
+        bool, typer.Option("--debug", help="Show the trace of an error.")
+    ] = False,
+) -> None:
+    """Find people, their joints and their faces in photos and videos.
+
+    DIR holds people.jsonl (a line a picture), people.csv, coco.json, run.json, the drawn copies in
+    annotated/, and report.html, one page to send on. The same command again goes on where it was
+    interrupted, does photos that are new, or says that all is done.
+    """
+    console = Console(stderr=True)
+    try:
+        options = _options(
+            height=height,
+            scales=_parse_scales(scales),
+            faces=faces,
+            smooth=smooth,
+            batch_size=batch_size,
+            device=device,
+            precision=precision,
+            backend=backend,
+            max_frames=max_frames,
+            annotate=annotate,
+        )
+        summary = _run(inputs, out, options, console, overwrite=overwrite)
+    except KeyboardInterrupt:
+        if debug:
+            raise
+        console.print(
+            f"Interrupted. What is done is kept in {out}: the same command goes on.",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
+        raise typer.Exit(130) from None
+    except VitruvianError as error:
+        if debug:
+            raise
+        console.print(str(error), markup=False, highlight=False, soft_wrap=True, style="red")
+        raise typer.Exit(error.exit_code) from None
+    _tell(summary, console if as_json else Console())
+    for sentence in summary.problems:
+        console.print(sentence, markup=False, highlight=False, soft_wrap=True, style="yellow")
+    if as_json:
+        typer.echo(json.dumps(_as_dict(summary)))
+    if summary.problems:
+        raise typer.Exit(1)
+
+
+def _parse_scales(text: str) -> tuple[float, ...]:
+    try:
+        scales = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        scales = ()
+    if not scales or not all(0 < scale <= 8 for scale in scales):
+        raise VitruvianError(
+            f"--scales must be numbers in (0, 8] with commas, such as 1.0,0.5, not {text!r}."
+        )
+    return scales
+
+
+def _options(**options: Any) -> RunOptions:
+    from vitruvian.people.options import RunOptions
+
+    for name, known in (
+        ("precision", ("auto", "32", "bf16")),
+        ("backend", ("auto", "torch", "onnxruntime")),
+    ):
+        if options[name] not in known:
+            raise UnknownNameError(name, options[name], known)
+    return RunOptions(**options)
+
+
+def _run(
+    inputs: list[str], out: str, options: RunOptions, console: Console, *, overwrite: bool
+) -> Summary:
+    from vitruvian.people.run import run
+
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.fields[count]}", style="progress.download"),
+        _RateColumn(),
+        TimeRemainingColumn(compact=True),
+        console=console,
+    ) as progress:
+        return run(inputs, out, options, overwrite=overwrite, watcher=_watcher(progress))
+
+
+class _RateColumn(ProgressColumn):
+    """Pictures a second, as detected now; those of an earlier run do not count."""
+
+    def render(self, task: Bar) -> Text:
+        speed = task.speed if not task.finished else task.finished_speed
+        unit = task.fields["unit"]
+        return Text(f"{speed:.1f} {unit}/s" if speed else f"– {unit}/s", style="progress.data.speed")
+
+
+def _watcher(progress: Progress) -> Watcher:
+    """What shows a run as progress bars: one for all photos, one for each video."""
+    from vitruvian.people.options import Watcher
+    from vitruvian.people.sources import Source
+    from vitruvian.people.summary import Outcome
+
+    class Bars(Watcher):
+        photos: BarID | None = None
+        current: BarID | None = None
+
+        def begin(self, sources: list[Source]) -> None:  # type: ignore[override]
+            count = sum(source.kind == "photo" for source in sources)
+            self.count = count
+            self.videos = len(sources) - count
+
+        def detector(self, description: dict[str, Any]) -> None:
+            progress.console.print(
+                f"Runs on {description['device']}.", markup=False, highlight=False, soft_wrap=True
+            )
+
+        def source(self, source: Source, frames: int | None) -> None:
+            if source.kind == "photo":
+                if self.photos is None:
+                    self.photos = self._bar("photos", self.count, "photos")
+                self.current = self.photos
+            else:
+                name = os.path.basename(source.name.rstrip("/")) or source.name  # noqa: PTH119
+                self.current = self._bar(escape(ascii_safe(name)), frames, "frames")
+
+        def _bar(self, name: str, total: int | None, unit: str) -> BarID:
+            short = name if len(name) <= 32 else name[:31] + "…"
+            return progress.add_task(short, total=total, unit=unit, count="")
+
+        def frames(self, count: int, *, detected: bool) -> None:
+            bar = self.current
+            if bar is None:
+                return
+            task = progress.tasks[progress.task_ids.index(bar)]
+            done = int(task.completed) + count
+            total = None if task.total is None else max(int(task.total), done)
+            shown = f"{done:,}" if total is None else f"{done:,} of {total:,}"
+            if detected:
+                progress.update(bar, completed=done, total=total, count=shown)
+            else:  # so that the speed is that of the network
+                progress.reset(bar, completed=done, total=total, count=shown)
+
+        def source_done(self, outcome: Outcome) -> None:
+            if self.current is None:
+                return
+            if outcome.source.kind == "photo":
+                if outcome.problem:
+                    progress.update(self.current, advance=1)
+            else:
+                progress.update(self.current, total=outcome.frames, completed=outcome.frames)
+                progress.stop_task(self.current)
+
+    return Bars()

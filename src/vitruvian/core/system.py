@@ -1,0 +1,141 @@
+"""System: a network with its losses, its optimizer and its `predict`, as a LightningModule."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
+
+import torch
+from lightning.pytorch import LightningModule
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from vitruvian.core.card import Card, Plain, find_card
+from vitruvian.core.device import Precision, choose_device
+from vitruvian.core.errors import WeightsError
+from vitruvian.core.files import whole_file
+from vitruvian.core.published import load_published, read_checkpoint, to_published
+from vitruvian.core.weights import Weights
+
+Batch = Mapping[str, Any]
+
+
+class System(LightningModule):
+    """What every method that trains has in common.
+
+    A subclass sets `network`, names its losses in `losses`, says what its validation and test steps
+    score, and turns what a user has into records in `predict`. Its arguments are plain values, so
+    that a checkpoint is read without running code of it. Optimizer and scheduler come from the
+    recipe (`optimizer:` and `lr_scheduler:`), where LightningCLI puts them in.
+
+    Attributes:
+        card_name: Name of the system's card.
+        network: The network; tensors in, tensors out.
+        chosen: Device and precision that `predict` uses.
+    """
+
+    card_name: ClassVar[str]
+    network: nn.Module
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.chosen = choose_device("cpu", "32")
+        self.weights: Weights | None = None
+
+    @property
+    def card(self) -> Card:
+        """What is known of the system."""
+        return find_card(self.card_name)
+
+    def losses(self, batch: Batch) -> dict[str, Tensor]:
+        """The terms of the objective by name, each a scalar; training minimises their sum."""
+        raise NotImplementedError
+
+    def training_step(self, batch: Batch, _index: int) -> Tensor:
+        """Sum of the named losses; each is logged as `train/NAME`."""
+        losses = self.losses(batch)
+        total = torch.stack(list(losses.values())).sum()
+        named = losses if len(losses) == 1 else {**losses, "loss": total}
+        for name, value in named.items():
+            self.log(f"train/{name}", value.detach(), prog_bar=value is total or len(losses) == 1)
+        return total
+
+    @classmethod
+    def arguments_of(cls, state: Mapping[str, Tensor]) -> dict[str, Plain]:
+        """Arguments of the class that a published state dict shows by its keys and shapes."""
+        del state
+        return {}
+
+    @classmethod
+    def from_weights(
+        cls,
+        weights: Weights,
+        device: str = "auto",
+        precision: Precision = "auto",
+        **arguments: Plain,
+    ) -> Self:
+        """The system with weights that `find_weights` found, ready for `predict`.
+
+        Args:
+            weights: The checkpoint: ours (safetensors), a training checkpoint, or a published one.
+            device: As in `choose_device`.
+            precision: Likewise.
+            arguments: Of the class; they win over what the checkpoint says of itself.
+
+        Raises:
+            WeightsError: the checkpoint is damaged, or does not fit the network.
+        """
+        chosen = choose_device(device, precision)
+        state = read_checkpoint(weights.file)
+        training = {key.removeprefix("network."): value for key, value in state.items()}
+        if all(key.startswith("network.") for key in state):
+            state = training
+        said = {**cls.arguments_of(state), **weights.arguments, **saved_arguments(weights)}
+        try:
+            system = cls(**{**said, **arguments})
+        except (TypeError, ValueError) as error:
+            msg = f"{weights.file} was made with other options than {cls.__name__} has ({error})."
+            raise WeightsError(msg) from error
+        load_published(system.network, state, origin=str(weights.file))
+        system.chosen = chosen
+        system.weights = weights
+        system.requires_grad_(requires_grad=False)
+        return system.eval().to(chosen.device)
+
+    def save(self, path: str, **facts: Plain) -> None:
+        """Write the network as safetensors that `from_weights` reads without further arguments.
+
+        Args:
+            path: The file.
+            facts: What else the file says of itself.
+        """
+        arguments = {key: value for key, value in self.hparams.items() if not key.startswith("_")}
+        metadata = {"system": self.card.path, "arguments": json.dumps(arguments)}
+        metadata |= {key: str(value) for key, value in facts.items()}
+        tensors = {
+            key: value.detach().cpu().contiguous()
+            for key, value in to_published(self.network).items()
+        }
+        with whole_file(path) as part:
+            save_file(tensors, part, metadata)
+
+
+def saved_arguments(weights: Weights) -> dict[str, Plain]:
+    """The class arguments that a checkpoint of ours holds; none in other people's.
+
+    Raises:
+        WeightsError: the file is another system's.
+    """
+    if weights.file.suffix == ".safetensors":
+        with safe_open(weights.file, "pt") as file:
+            metadata = file.metadata() or {}
+        owner = metadata.get("system", weights.system)
+        if owner != weights.system:
+            msg = f"{weights.file} holds weights of {owner}, not of {weights.system}."
+            raise WeightsError(msg)
+        return dict(json.loads(metadata.get("arguments", "{}")))
+    content = torch.load(weights.file, map_location="cpu", weights_only=True)
+    found = content.get("hyper_parameters", {}) if isinstance(content, dict) else {}
+    return {key: value for key, value in found.items() if not key.startswith("_")}

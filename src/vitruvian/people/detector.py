@@ -1,0 +1,163 @@
+"""People and faces of pictures, face and person joined: what `analyze` finds before it tracks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+
+from vitruvian.core.card import find_card
+from vitruvian.core.inference import Backend, make_runner
+from vitruvian.core.records import Face, Person, Pose
+from vitruvian.core.timing import Timings
+from vitruvian.core.weights import find_weights
+from vitruvian.face.retinaface.detection import RetinaFace
+from vitruvian.pose.openpose.detection import HEIGHT, SCALES, OpenPose
+
+if TYPE_CHECKING:
+    from vitruvian.core.device import Precision
+
+HEAD_JOINTS = ("nose", "left_eye", "right_eye", "left_ear", "right_ear")
+"""Joints that say where a person's face is; the first three are landmarks of the face, too."""
+
+
+def join_faces(
+    poses: Sequence[Pose], faces: Sequence[Face]
+) -> tuple[list[Face | None], tuple[Face, ...]]:
+    """Give each face to the person whose head joints it holds.
+
+    The cost of a pair is the mean distance of nose and eyes from the face's own landmarks, in face
+    sizes; where the head shows none of them, the distance of its ears' middle from the face's.
+    Pairs are chosen together, so that the sum of costs is least; a cost over 0.6 is no pair.
+
+    Returns:
+        Each person's face or None, and the faces that belong to nobody.
+    """
+    if not poses or not faces:
+        return [None] * len(poses), tuple(faces)
+    cost = np.array([[_distance(pose, face) for face in faces] for pose in poses])
+    people, chosen = linear_sum_assignment(np.minimum(cost, 1e3))
+    given: list[Face | None] = [None] * len(poses)
+    left = set(range(len(faces)))
+    for person, face in zip(people, chosen, strict=True):
+        if cost[person, face] <= 0.6:
+            given[person] = faces[face]
+            left.remove(int(face))
+    return given, tuple(face for i, face in enumerate(faces) if i in left)
+
+
+def _distance(pose: Pose, face: Face) -> float:
+    size = max(float(np.sqrt(np.prod(face.box[2:] - face.box[:2]))), 1e-6)
+    landmarks = {"left_eye": 0, "right_eye": 1, "nose": 2}
+    pairs = [(pose[name], face.landmarks[i]) for name, i in landmarks.items() if pose[name][2] > 0]
+    if not pairs:
+        ears = [pose[name] for name in HEAD_JOINTS[3:] if pose[name][2] > 0]
+        if not ears:
+            return np.inf
+        pairs = [(np.mean(ears, axis=0), (face.box[:2] + face.box[2:]) / 2)]
+    return float(np.mean([np.linalg.norm(a[:2] - b) for a, b in pairs])) / size
+
+
+class PeopleDetector:
+    """Finds people with their joints and faces.
+
+    Args:
+        height: Of the pose network's input, in pixels.
+        scales: The picture is read at these multiples of `height`.
+        faces: Whether faces are looked for.
+        device: As in `choose_device`.
+        precision: Likewise.
+        backend: As in `make_runner`.
+        pose_weights: Other weights of OpenPose; see `find_weights`.
+        face_weights: Other weights of RetinaFace.
+        timings: Where the stages' times are added.
+    """
+
+    def __init__(
+        self,
+        *,
+        height: int = HEIGHT,
+        scales: Sequence[float] = SCALES,
+        faces: bool = True,
+        device: str = "auto",
+        precision: Precision = "auto",
+        backend: Backend = "auto",
+        pose_weights: str | Path | None = None,
+        face_weights: str | Path | None = None,
+        timings: Timings | None = None,
+    ) -> None:
+        self.timings = timings or Timings()
+        where: dict[str, Any] = {"device": device, "precision": precision, "backend": backend}
+        chosen = find_weights(find_card("pose/openpose"), pose_weights)
+        self.pose = OpenPose.from_weights(
+            chosen, height=height, scales=scales, timings=self.timings, **where
+        )
+        self.face: RetinaFace | None = None
+        if faces:
+            chosen = find_weights(find_card("face/retinaface"), face_weights)
+            self.face = RetinaFace.from_weights(chosen, timings=self.timings, **where)
+
+    def detect(
+        self, images: Sequence[NDArray[np.uint8]]
+    ) -> list[tuple[tuple[Person, ...], tuple[Face, ...]]]:
+        """People (with their faces) and the faces of nobody, for each picture.
+
+        Pictures of one size go through the networks as a batch.
+
+        Args:
+            images: (height, width, 3) RGB uint8.
+        """
+        results: list[tuple[tuple[Person, ...], tuple[Face, ...]]] = [((), ())] * len(images)
+        for size in dict.fromkeys(image.shape[:2] for image in images):
+            places = [i for i, image in enumerate(images) if image.shape[:2] == size]
+            batch = [images[i] for i in places]
+            people = self.pose.detect(batch)
+            faces = self.face.detect(batch) if self.face else [[] for _ in batch]
+            with self.timings.stage("join"):
+                for place, found, found_faces in zip(places, people, faces, strict=True):
+                    results[place] = _join(found, found_faces, size)
+        return results
+
+    def describe(self) -> dict[str, Any]:
+        """Systems, weights, device: what `run.json` says of the detector."""
+        parts = [part for part in (self.pose, self.face) if part]
+        return {
+            "device": "; ".join(dict.fromkeys(part.runner.description for part in parts)),
+            "systems": [part.weights.to_dict() for part in parts],
+        }
+
+
+def _join(
+    found: Sequence[tuple[Pose, float]], faces: Sequence[Face], size: tuple[int, int]
+) -> tuple[tuple[Person, ...], tuple[Face, ...]]:
+    given, rest = join_faces([pose for pose, _ in found], faces)
+    people = tuple(
+        Person(score, person_box(pose, face, size), pose, face)
+        for (pose, score), face in zip(found, given, strict=True)
+    )
+    return people, rest
+
+
+def person_box(pose: Pose, face: Face | None, size: tuple[int, int]) -> NDArray[np.float32]:
+    """The box of a person whose joints are known: (4,) x1, y1, x2, y2 inside the picture.
+
+    Joints lie inside the body: their box, with the face's, is widened on each side by a tenth of
+    its longer side, about the way from the eyes to the top of the head.
+
+    Args:
+        pose: The joints; at least one is found.
+        face: The person's face, if there is one.
+        size: Height and width of the picture.
+    """
+    corners = pose.box().reshape(2, 2)
+    if face:
+        other = face.box.reshape(2, 2)
+        corners = np.stack([np.minimum(corners[0], other[0]), np.maximum(corners[1], other[1])])
+    margin = 0.1 * float((corners[1] - corners[0]).max())
+    grown = corners + np.array([[-margin], [margin]], dtype=np.float32)
+    limits = np.array([size[1], size[0]], dtype=np.float32)
+    return np.clip(grown, 0, limits).astype(np.float32).reshape(4)

@@ -1,0 +1,1 @@
+"""Data sets of people with joints, read from their official files."""

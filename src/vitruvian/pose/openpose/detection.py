@@ -1,0 +1,144 @@
+"""OpenPose: from pictures to people. Resizing, several scales, the network, grouping.
+
+Needs no PyTorch: with ONNX Runtime the people of a photo are found without importing it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Self
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from vitruvian.core.inference import Backend, Runner, make_runner
+from vitruvian.core.records import Frame, Person, Pose
+from vitruvian.core.skeletons import OPENPOSE18
+from vitruvian.core.timing import Timings
+from vitruvian.core.weights import Weights
+from vitruvian.pose.openpose.grouping import GroupingOptions, group_people
+from vitruvian.pose.openpose.scales import join_scales
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from vitruvian.core.device import Precision
+
+STRIDE = 8
+SIZE_MULTIPLE = 16  # of the network's input
+
+# Found on 20 COCO photos: with two scales, weak joints and limbs may count, and fragments may not.
+OPTIONS = GroupingOptions(joint_threshold=0.05, min_support=0.7, min_joints=5, min_score=0.25)
+HEIGHT = 480
+SCALES = (1.0, 0.57)
+
+
+class OpenPose:
+    """Finds the people of pictures.
+
+    Args:
+        runner: The network: BGR in [-1, 1] → heat maps and affinity fields at an eighth.
+        weights: What the runner runs, for the records.
+        options: Of the grouping.
+        height: Of the network's input in pixels; the width follows from the picture.
+        scales: The picture is read at these multiples of `height`; see `scales.py`.
+        timings: Where the stages' times are added.
+    """
+
+    def __init__(
+        self,
+        runner: Runner,
+        weights: Weights,
+        options: GroupingOptions | None = None,
+        height: int = HEIGHT,
+        scales: Sequence[float] = SCALES,
+        timings: Timings | None = None,
+    ) -> None:
+        self.runner = runner
+        self.weights = weights
+        self.options = options or OPTIONS
+        self.height = height
+        self.scales = tuple(scales)
+        self.timings = timings or Timings()
+
+    @classmethod
+    def from_weights(
+        cls,
+        weights: Weights,
+        device: str = "auto",
+        precision: Precision = "auto",
+        backend: Backend = "auto",
+        **options: Any,
+    ) -> Self:
+        """The detector with weights that `find_weights` found; `options` as the class has them."""
+        runner = make_runner(_build, weights, device=device, precision=precision, backend=backend)
+        return cls(runner, weights, **options)
+
+    def detect(self, images: Sequence[NDArray[np.uint8]]) -> list[list[tuple[Pose, float]]]:
+        """Poses and scores of the people of each picture, the surest first.
+
+        Args:
+            images: (height, width, 3) RGB uint8, all of one size.
+        """
+        found = [self._look(images, scale) for scale in self.scales]
+        with self.timings.stage("group"):
+            results = []
+            for scales in zip(*found, strict=True):
+                joints, scores = join_scales(
+                    np.concatenate([joints for joints, _ in scales]),
+                    np.concatenate([scores for _, scores in scales]),
+                )
+                order = np.argsort(-scores, kind="stable")
+                results.append([(Pose(OPENPOSE18, joints[i]), float(scores[i])) for i in order])
+            return results
+
+    def predict(self, images: Sequence[NDArray[np.uint8]]) -> list[Frame]:
+        """Records of each picture: its people, without faces or tracks.
+
+        Args:
+            images: (height, width, 3) RGB uint8, of any sizes.
+        """
+        frames = []
+        for image in images:
+            people = tuple(
+                Person(score, pose.box(), pose, id=place)
+                for place, (pose, score) in enumerate(self.detect([image])[0], start=1)
+            )
+            frames.append(Frame("", 0, 0.0, image.shape[1], image.shape[0], people, (), image))
+        return frames
+
+    def _look(
+        self, images: Sequence[NDArray[np.uint8]], scale: float
+    ) -> list[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+        """Joints (people, 18, 3) in picture pixels and scores (people,) of each picture."""
+        height, width = images[0].shape[:2]
+        rows = max(SIZE_MULTIPLE, round(self.height * scale))
+        columns = max(SIZE_MULTIPLE, round(self.height * scale * width / height))
+        with self.timings.stage("resize"):
+            batch = np.zeros((len(images), 3, _whole(rows), _whole(columns)), np.float32)
+            for place, image in enumerate(images):
+                # Beyond the picture the input is mid-grey, as the network's own padding.
+                batch[place, :, :rows, :columns] = cv2.dnn.blobFromImage(
+                    cv2.resize(image, (columns, rows)), 1 / 127.5, mean=(127.5,) * 3, swapRB=True
+                )
+        with self.timings.stage("people network"):
+            heatmaps, affinities = self.runner(batch)
+        with self.timings.stage("group"):
+            cell = np.array([STRIDE * width / columns, STRIDE * height / rows], dtype=np.float32)
+            results = []
+            for maps in zip(heatmaps, affinities, strict=True):
+                joints, scores = group_people(*maps, self.options)
+                joints[..., :2] *= cell
+                results.append((joints, scores))
+            return results
+
+
+def _whole(side: int) -> int:
+    return -(-side // SIZE_MULTIPLE) * SIZE_MULTIPLE
+
+
+def _build() -> nn.Module:
+    from vitruvian.pose.openpose.mobilenet import MobileNetOpenPose
+
+    return MobileNetOpenPose()
