@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.progress import Task as Bar
 from rich.progress import TaskID as BarID
 from rich.text import Text
@@ -18,7 +25,8 @@ from vitruvian.core.errors import UnknownNameError, VitruvianError
 
 if TYPE_CHECKING:
     from vitruvian.people.options import RunOptions, Watcher
-    from vitruvian.people.summary import Summary
+    from vitruvian.people.sources import Source
+    from vitruvian.people.summary import Outcome, Summary
 
 EPILOG = """
 Examples:
@@ -58,11 +66,9 @@ def analyze(
         str,
         typer.Option(metavar="LIST", help="Multiples of the height to average, such as 1.0,0.5."),
     ] = "1.0",
-    faces: Annotated[bool, typer.Option(help="Look for faces.")] = True,  # noqa: FBT002
-    smooth: Annotated[bool, typer.Option(help="Smooth the joints of a video.")] = True,  # noqa: FBT002
-    annotate: Annotated[  # noqa: FBT002
-        bool, typer.Option(help="Write drawn copies into DIR/annotated.")
-    ] = True,
+    faces: Annotated[bool, typer.Option(help="Look for faces.")] = True,
+    smooth: Annotated[bool, typer.Option(help="Smooth the joints of a video.")] = True,
+    annotate: Annotated[bool, typer.Option(help="Write drawn copies into DIR/annotated.")] = True,
     max_frames: Annotated[
         int | None,
         typer.Option(min=1, help="Stop each video or stream after so many frames.", metavar="N"),
@@ -73,15 +79,13 @@ def analyze(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
     precision: Annotated[str, typer.Option(help="auto, 32 or bf16.")] = "auto",
     backend: Annotated[str, typer.Option(help="auto, torch or onnxruntime.")] = "auto",
-    overwrite: Annotated[  # noqa: FBT002
+    overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Start anew: removes what a run made in DIR.")
     ] = False,
-    as_json: Annotated[  # noqa: FBT002
+    as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object as the last line of stdout.")
     ] = False,
-    debug: Annotated[  # noqa: FBT002
-        bool, typer.Option("--debug", help="Show the trace of an error.")
-    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the trace of an error.")] = False,
 ) -> None:
     """Find people, their joints and their faces in photos and videos.
 
@@ -160,7 +164,7 @@ def _run(
     with Progress(
         TextColumn("{task.description}"),
         BarColumn(),
-        TextColumn("{task.fields[count]}", style="progress.download"),
+        MofNCompleteColumn(separator=" of "),
         _RateColumn(),
         TimeRemainingColumn(compact=True),
         console=console,
@@ -174,23 +178,19 @@ class _RateColumn(ProgressColumn):
     def render(self, task: Bar) -> Text:
         speed = task.speed if not task.finished else task.finished_speed
         unit = task.fields["unit"]
-        return Text(f"{speed:.1f} {unit}/s" if speed else f"– {unit}/s", style="progress.data.speed")
+        return Text(
+            f"{speed:.1f} {unit}/s" if speed else f"– {unit}/s", style="progress.data.speed"
+        )
 
 
 def _watcher(progress: Progress) -> Watcher:
     """What shows a run as progress bars: one for all photos, one for each video."""
     from vitruvian.people.options import Watcher
-    from vitruvian.people.sources import Source
-    from vitruvian.people.summary import Outcome
 
     class Bars(Watcher):
-        photos: BarID | None = None
-        current: BarID | None = None
-
-        def begin(self, sources: list[Source]) -> None:  # type: ignore[override]
-            count = sum(source.kind == "photo" for source in sources)
-            self.count = count
-            self.videos = len(sources) - count
+        def begin(self, sources: Sequence[Source]) -> None:
+            self.count = sum(source.kind == "photo" for source in sources)
+            self.photos: BarID | None = None
 
         def detector(self, description: dict[str, Any]) -> None:
             progress.console.print(
@@ -198,39 +198,75 @@ def _watcher(progress: Progress) -> Watcher:
             )
 
         def source(self, source: Source, frames: int | None) -> None:
-            if source.kind == "photo":
-                if self.photos is None:
-                    self.photos = self._bar("photos", self.count, "photos")
-                self.current = self.photos
+            if source.kind != "photo":
+                name = source.name.rstrip("/").rpartition("/")[2] or source.name
+                self.bar = self._add(name, frames, "frames")
+            elif self.photos is None:
+                self.bar = self.photos = self._add("photos", self.count, "photos")
             else:
-                name = os.path.basename(source.name.rstrip("/")) or source.name  # noqa: PTH119
-                self.current = self._bar(escape(ascii_safe(name)), frames, "frames")
+                self.bar = self.photos
 
-        def _bar(self, name: str, total: int | None, unit: str) -> BarID:
+        def _add(self, name: str, total: int | None, unit: str) -> BarID:
             short = name if len(name) <= 32 else name[:31] + "…"
-            return progress.add_task(short, total=total, unit=unit, count="")
+            return progress.add_task(escape(_printable(short)), total=total, unit=unit)
 
         def frames(self, count: int, *, detected: bool) -> None:
-            bar = self.current
-            if bar is None:
-                return
-            task = progress.tasks[progress.task_ids.index(bar)]
-            done = int(task.completed) + count
-            total = None if task.total is None else max(int(task.total), done)
-            shown = f"{done:,}" if total is None else f"{done:,} of {total:,}"
-            if detected:
-                progress.update(bar, completed=done, total=total, count=shown)
-            else:  # so that the speed is that of the network
-                progress.reset(bar, completed=done, total=total, count=shown)
+            progress.update(self.bar, advance=count)
+            if not detected:  # the speed shown is the network's
+                task = next(task for task in progress.tasks if task.id == self.bar)
+                progress.reset(self.bar, completed=int(task.completed), total=task.total)
 
         def source_done(self, outcome: Outcome) -> None:
-            if self.current is None:
-                return
-            if outcome.source.kind == "photo":
-                if outcome.problem:
-                    progress.update(self.current, advance=1)
-            else:
-                progress.update(self.current, total=outcome.frames, completed=outcome.frames)
-                progress.stop_task(self.current)
+            if outcome.source.kind != "photo":
+                progress.update(self.bar, total=outcome.frames, completed=outcome.frames)
+            elif outcome.problem:
+                progress.update(self.bar, advance=1)
 
     return Bars()
+
+
+def _printable(text: str) -> str:
+    """A file name on one line, as far as a terminal can show it."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
+def _tell(summary: Summary, console: Console) -> None:
+    """Say what was found and where it lies."""
+    counts = summary.counts
+    pictures = []
+    if counts["photos"]:
+        pictures.append(_number(counts["photos"], "photo"))
+    if counts["videos"]:
+        frames = counts["frames"] - counts["photos"]
+        pictures.append(f"{_number(counts['videos'], 'video')} ({_number(frames, 'frame')})")
+    lines = []
+    if summary.already:
+        lines.append("All of this was done before; nothing was left to do.")
+    if pictures:
+        people = _number(counts["people"], "person", "people")
+        faces = _number(counts["faces"], "face")
+        lines.append(f"{people} and {faces} in {' and '.join(pictures)}.")
+    if summary.annotated:
+        lines.append(f"Drawn copies:  {summary.out / 'annotated'}")
+    lines.append(f"Report:        {summary.out / 'report.html'}")
+    lines.append(f"Records:       {summary.out / 'people.jsonl'}")
+    if summary.problems:
+        lines.append(f"{_number(len(summary.problems), 'input')} with a problem:")
+    for line in lines:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _number(count: int, word: str, words: str | None = None) -> str:
+    return f"{count:,} {word if count == 1 else words or word + 's'}"
+
+
+def _as_dict(summary: Summary) -> dict[str, Any]:
+    """What `--json` prints."""
+    return {
+        "out": str(summary.out),
+        **summary.counts,
+        "problems": list(summary.problems),
+        "already_done": summary.already,
+        "device": summary.record["device"],
+        "timings": summary.record["timings"],
+    }

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -180,9 +181,99 @@ CROWDPOSE14 = Skeleton(
     (*(s for s in (0.079, 0.072, 0.062, 0.107, 0.087, 0.089) for _ in "lr"), 0.079, 0.079),
 )
 
+
+def _chain(*joints: str) -> tuple[tuple[str, str], ...]:
+    """Edges from each joint to the next."""
+    return tuple(pairwise(joints))
+
+
+def _row(name: str, count: int, *, backwards: bool = False) -> tuple[str, ...]:
+    """`name_1` … `name_count`."""
+    places = range(count, 0, -1) if backwards else range(1, count + 1)
+    return tuple(f"{name}_{place}" for place in places)
+
+
+_FINGERS = ("thumb", "forefinger", "middle_finger", "ring_finger", "little_finger")
+_FEET = tuple(f"{s}_{toe}" for s in ("left", "right") for toe in ("big_toe", "small_toe", "heel"))
+_JAW = (*_row("right_jaw", 8), "chin", *_row("left_jaw", 8, backwards=True))
+_EYES = (*_row("right_eye", 6), *(f"left_eye_{place}" for place in (4, 3, 2, 1, 6, 5)))
+_OUTER_LIPS = (
+    *(*_row("right_outer_lip", 3), "upper_outer_lip", *_row("left_outer_lip", 3, backwards=True)),
+    *("left_outer_lip_4", "left_outer_lip_5", "lower_outer_lip"),
+    *("right_outer_lip_5", "right_outer_lip_4"),
+)
+_INNER_LIPS = (
+    *(*_row("right_inner_lip", 2), "upper_inner_lip", *_row("left_inner_lip", 2, backwards=True)),
+    *("left_inner_lip_3", "lower_inner_lip", "right_inner_lip_3"),
+)
+_NOSTRILS = (*_row("right_nostril", 2), "nose_base", *_row("left_nostril", 2, backwards=True))
+_HAND_SIGMAS = (
+    *(0.029, 0.022, 0.035, 0.037, 0.047, 0.026, 0.025, 0.024, 0.035, 0.018, 0.024),
+    *(0.022, 0.026, 0.017, 0.021, 0.021, 0.032, 0.020, 0.019, 0.022, 0.031),
+)
+
+WHOLEBODY133 = Skeleton(
+    "wholebody133",
+    (
+        *COCO17.joints,
+        *_FEET,
+        *_JAW,
+        *_row("right_brow", 5),
+        *_row("left_brow", 5, backwards=True),
+        *_row("nose_ridge", 4),
+        *_NOSTRILS,
+        *_EYES,
+        *_OUTER_LIPS,
+        *_INNER_LIPS,
+        *(
+            joint
+            for side in ("left", "right")
+            for joint in (
+                f"{side}_hand_root",
+                *(tip for finger in _FINGERS for tip in _row(f"{side}_{finger}", 4)),
+            )
+        ),
+    ),
+    (
+        *COCO17.edges,
+        *((f"{toe.split('_')[0]}_ankle", toe) for toe in _FEET),
+        *_chain(*_JAW),
+        *_chain(*_row("right_brow", 5)),
+        *_chain(*_row("left_brow", 5)),
+        *_chain(*_row("nose_ridge", 4)),
+        *_chain(*_NOSTRILS),
+        *_chain(*_row("right_eye", 6), "right_eye_1"),
+        *_chain(*_row("left_eye", 6), "left_eye_1"),
+        *_chain(*_OUTER_LIPS, _OUTER_LIPS[0]),
+        *_chain(*_INNER_LIPS, _INNER_LIPS[0]),
+        *((f"{side}_wrist", f"{side}_hand_root") for side in ("left", "right")),
+        *(
+            edge
+            for side in ("left", "right")
+            for finger in _FINGERS
+            for edge in _chain(f"{side}_hand_root", *_row(f"{side}_{finger}", 4))
+        ),
+    ),
+    (
+        *COCO17.sigmas,
+        *(0.068, 0.066, 0.066, 0.092, 0.094, 0.094),
+        *(0.042, 0.043, 0.044, 0.043, 0.040, 0.035, 0.031, 0.025, 0.020),  # jaw
+        *(0.023, 0.029, 0.032, 0.037, 0.038, 0.043, 0.041, 0.045),
+        *(0.013, 0.012, 0.011, 0.011, 0.012, 0.012, 0.011, 0.011, 0.013, 0.015),  # brows
+        *(0.009, 0.007, 0.007, 0.007, 0.012, 0.009, 0.008, 0.016, 0.010),  # nose
+        *(0.017, 0.011, 0.009, 0.011, 0.009, 0.007),  # eyes
+        *(0.013, 0.008, 0.011, 0.012, 0.010, 0.034),
+        *(0.008, 0.008, 0.009, 0.008, 0.008, 0.007),  # outer lips
+        *(0.010, 0.008, 0.009, 0.009, 0.009, 0.007),
+        *(0.007, 0.008, 0.011, 0.008, 0.008, 0.008, 0.010, 0.008),  # inner lips
+        *_HAND_SIGMAS,
+        *_HAND_SIGMAS,
+    ),
+)
+
 SKELETONS: dict[str, Skeleton] = {
     skeleton.name: skeleton
-    for skeleton in (COCO17, OPENPOSE18, OPENPOSE25, MPII16, LSP14, CROWDPOSE14)
+    for skeleton in (COCO17, OPENPOSE18, OPENPOSE25, MPII16, LSP14, CROWDPOSE14, WHOLEBODY133)
 }
 
 # A joint that the source lacks but whose parts it has: the mean of the parts, with their least

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeVar
 
 import torch
 from lightning.pytorch import LightningModule
@@ -20,6 +20,7 @@ from vitruvian.core.published import load_published, read_checkpoint, to_publish
 from vitruvian.core.weights import Weights
 
 Batch = Mapping[str, Any]
+Value = TypeVar("Value")
 
 
 class System(LightningModule):
@@ -139,3 +140,12 @@ def saved_arguments(weights: Weights) -> dict[str, Plain]:
     content = torch.load(weights.file, map_location="cpu", weights_only=True)
     found = content.get("hyper_parameters", {}) if isinstance(content, dict) else {}
     return {key: value for key, value in found.items() if not key.startswith("_")}
+
+
+def gathered(found: Mapping[int, Value]) -> dict[int, Value]:
+    """What all processes of a distributed run found, by index; in a single one, `found`."""
+    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+        return dict(found)
+    parts: list[Any] = [None] * torch.distributed.get_world_size()
+    torch.distributed.all_gather_object(parts, dict(found))
+    return {index: value for part in parts for index, value in part.items()}

@@ -252,9 +252,8 @@ def _follow(
     while batch := list(islice(pictures, batch_size)):
         found = detector.detect([image for _, image in batch])
         for (seconds, image), (people, faces) in zip(batch, found, strict=True):
-            tracked = follower.update(people, seconds)
             height, width = image.shape[:2]
-            yield Frame(name, index, seconds, width, height, tracked, faces, image)
+            yield follower.follow(Frame(name, index, seconds, width, height, people, faces, image))
             index += 1
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from vitruvian.core.card import find_card
-from vitruvian.core.inference import Backend, make_runner
+from vitruvian.core.inference import Backend
 from vitruvian.core.records import Face, Person, Pose
 from vitruvian.core.timing import Timings
 from vitruvian.core.weights import find_weights
@@ -24,42 +24,54 @@ if TYPE_CHECKING:
 HEAD_JOINTS = ("nose", "left_eye", "right_eye", "left_ear", "right_ear")
 """Joints that say where a person's face is; the first three are landmarks of the face, too."""
 
+MOST_COST = 0.6  # of a face and the person it belongs to, see `face_cost`
+
 
 def join_faces(
     poses: Sequence[Pose], faces: Sequence[Face]
 ) -> tuple[list[Face | None], tuple[Face, ...]]:
     """Give each face to the person whose head joints it holds.
 
-    The cost of a pair is the mean distance of nose and eyes from the face's own landmarks, in face
-    sizes; where the head shows none of them, the distance of its ears' middle from the face's.
-    Pairs are chosen together, so that the sum of costs is least; a cost over 0.6 is no pair.
+    Pairs are chosen together, so that the sum of their costs (`face_cost`) is least; a cost over
+    `MOST_COST` is no pair.
 
     Returns:
         Each person's face or None, and the faces that belong to nobody.
     """
-    if not poses or not faces:
-        return [None] * len(poses), tuple(faces)
-    cost = np.array([[_distance(pose, face) for face in faces] for pose in poses])
-    people, chosen = linear_sum_assignment(np.minimum(cost, 1e3))
     given: list[Face | None] = [None] * len(poses)
+    if not poses or not faces:
+        return given, tuple(faces)
+    cost = np.array([[face_cost(pose, face) for face in faces] for pose in poses])
     left = set(range(len(faces)))
-    for person, face in zip(people, chosen, strict=True):
-        if cost[person, face] <= 0.6:
+    rows, columns = linear_sum_assignment(np.minimum(cost, 1e3))
+    for person, face in zip(rows.tolist(), columns.tolist(), strict=True):
+        if cost[person, face] <= MOST_COST:
             given[person] = faces[face]
-            left.remove(int(face))
-    return given, tuple(face for i, face in enumerate(faces) if i in left)
+            left.remove(face)
+    return given, tuple(faces[i] for i in sorted(left))
 
 
-def _distance(pose: Pose, face: Face) -> float:
-    size = max(float(np.sqrt(np.prod(face.box[2:] - face.box[:2]))), 1e-6)
-    landmarks = {"left_eye": 0, "right_eye": 1, "nose": 2}
-    pairs = [(pose[name], face.landmarks[i]) for name, i in landmarks.items() if pose[name][2] > 0]
+def face_cost(pose: Pose, face: Face) -> float:
+    """How far a face is from a person's head, in sizes of the smaller of the two.
+
+    The mean distance of nose and eyes from the face's landmarks; where the head shows none of
+    them, of the ears' middle from the face's; infinite where the head shows nothing.
+    """
+    head = {name: pose[name] for name in HEAD_JOINTS if pose[name][2] > 0}
+    pairs = [
+        (head[name][:2], face.landmarks[place])
+        for place, name in enumerate(("left_eye", "right_eye", "nose"))
+        if name in head
+    ]
+    if not head:
+        return float("inf")
+    points = np.array([joint[:2] for joint in head.values()])
     if not pairs:
-        ears = [pose[name] for name in HEAD_JOINTS[3:] if pose[name][2] > 0]
-        if not ears:
-            return np.inf
-        pairs = [(np.mean(ears, axis=0), (face.box[:2] + face.box[2:]) / 2)]
-    return float(np.mean([np.linalg.norm(a[:2] - b) for a, b in pairs])) / size
+        pairs = [(points.mean(axis=0), (face.box[:2] + face.box[2:]) / 2)]
+    size = float(np.sqrt(np.prod(face.box[2:] - face.box[:2])))
+    if len(head) > 2:  # nose, eyes and ears spread about as far as a face is wide
+        size = min(size, 1.3 * float(np.ptp(points, axis=0).max()))
+    return float(np.mean([np.linalg.norm(a - b) for a, b in pairs])) / max(size, 1e-6)
 
 
 class PeopleDetector:
@@ -102,7 +114,7 @@ class PeopleDetector:
             self.face = RetinaFace.from_weights(chosen, timings=self.timings, **where)
 
     def detect(
-        self, images: Sequence[NDArray[np.uint8]]
+        self, images: Sequence[NDArray[np.uint8]], *, look_again: bool = False
     ) -> list[tuple[tuple[Person, ...], tuple[Face, ...]]]:
         """People (with their faces) and the faces of nobody, for each picture.
 
@@ -110,12 +122,13 @@ class PeopleDetector:
 
         Args:
             images: (height, width, 3) RGB uint8.
+            look_again: As in `OpenPose.detect`: worth it for photos, not for each frame of a video.
         """
         results: list[tuple[tuple[Person, ...], tuple[Face, ...]]] = [((), ())] * len(images)
         for size in dict.fromkeys(image.shape[:2] for image in images):
             places = [i for i, image in enumerate(images) if image.shape[:2] == size]
             batch = [images[i] for i in places]
-            people = self.pose.detect(batch)
+            people = self.pose.detect(batch, look_again=look_again)
             faces = self.face.detect(batch) if self.face else [[] for _ in batch]
             with self.timings.stage("join"):
                 for place, found, found_faces in zip(places, people, faces, strict=True):

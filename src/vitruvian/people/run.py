@@ -250,10 +250,10 @@ class _Job:
         self, outcome: Outcome, raw: RawFrame, follower: Follower, records: Records
     ) -> Frame:
         with self.timings.stage("track"):
-            people, faces = raw.found
-            tracked = follower.update(people, raw.seconds)
             name = outcome.source.name
-            frame = Frame(name, raw.index, raw.seconds, raw.width, raw.height, tracked, faces)
+            frame = follower.follow(
+                Frame(name, raw.index, raw.seconds, raw.width, raw.height, *raw.found)
+            )
         records.add(frame)
         outcome.count(frame)
         return frame

@@ -25,14 +25,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from vitruvian.core.records import Person
+from vitruvian.core.records import Frame, Person
 from vitruvian.core.skeletons import COCO17, Skeleton
 from vitruvian.people.smoothing import TrackSmoother
 
 Array = NDArray[np.float64]
 
-_DRIFT = 0.6  # body sizes a second that a person may leave the foreseen path by
-_COAST = 0.4  # seconds that a lost person is thought to go on walking
+_DRIFT = 1.0  # body sizes a second that a person may leave the foreseen path by
+_UNKNOWN_DRIFT = 2.0  # likewise, on top, of somebody seen once: it may be a runner
+_COAST = 0.8  # seconds that a lost person is thought to go on walking
 _INERTIA = 0.15  # seconds over which the velocity is averaged
 _NEW_JOINT_SIGMA = 0.079  # of a joint that COCO does not know, as of a shoulder
 
@@ -154,9 +155,9 @@ class Tracker:
 
         size = np.maximum(_sizes(track_boxes)[:, None], _sizes(boxes)[None])
         sigmas = 2 * _sigmas(people[0].pose.skeleton)
-        spread = (size**2)[..., None] * (
-            sigmas[None, None] ** 2 + (_DRIFT * gaps[:, None, None]) ** 2
-        )
+        sightings = np.array([track.sightings for track in self._tracks])
+        drift = (_DRIFT + _UNKNOWN_DRIFT / sightings) * gaps
+        spread = (size[..., None] * np.hypot(sigmas, drift[:, None])[:, None]) ** 2
         way = track_joints[:, None, :, :2] - joints[None, :, :, :2]
         shared = (track_joints[:, None, :, 2] > 0) & (joints[None, :, :, 2] > 0)
         count = shared.sum(axis=2)
@@ -231,7 +232,7 @@ class Follower:
         self._tracker = Tracker()
         self._smoother = TrackSmoother() if smooth else None
 
-    def update(self, people: Sequence[Person], seconds: float) -> tuple[Person, ...]:
-        """The people of the next frame, numbered and smoothed, in the order of their numbers."""
-        tracked = self._tracker.update(people, seconds)
-        return self._smoother.update(tracked, seconds) if self._smoother else tracked
+    def follow(self, frame: Frame) -> Frame:
+        """The next frame with its people numbered and smoothed, in the order of their numbers."""
+        frame = frame.with_people(self._tracker.update(frame.people, frame.seconds))
+        return self._smoother(frame) if self._smoother else frame

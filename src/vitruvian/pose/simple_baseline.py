@@ -8,13 +8,23 @@ are those of `pose/topdown.py` and `pose/heatmaps.py`.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
-from jaxtyping import Float
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from vitruvian.core.errors import InputError, UnknownNameError
+from vitruvian.core.records import Frame, Person, Pose
+from vitruvian.core.skeletons import SKELETONS, find_skeleton
+from vitruvian.core.system import Batch, System, gathered
 from vitruvian.nn.resnet import RESNETS, ResNet, Style
+from vitruvian.pose.heatmaps import Decoder, decode_joints, joints_mse_loss, merge_flipped
+from vitruvian.pose.topdown import Crop
 
 _DECONVOLUTIONS = {4: (1, 0), 3: (1, 1), 2: (0, 0)}  # kernel → padding, output padding: all double
 
@@ -119,6 +129,18 @@ def pose_resnet_like(
     Raises:
         InputError: the shapes are not those of this network.
     """
+    return PoseResNet(style=style, **pose_resnet_options(shapes))
+
+
+def pose_resnet_options(shapes: Mapping[str, Sequence[int]]) -> dict[str, Any]:
+    """Arguments of `PoseResNet` that the shapes of a checkpoint tell: all but the style.
+
+    Args:
+        shapes: Published key → shape.
+
+    Raises:
+        InputError: the shapes are not those of this network.
+    """
     stages = tuple(
         len({key.split(".")[1] for key in shapes if key.startswith(f"layer{number}.")})
         for number in range(1, 5)
@@ -135,12 +157,211 @@ def pose_resnet_like(
     if not depths or not deconvolutions or "final_layer.weight" not in shapes:
         raise InputError("The checkpoint is not one of Simple Baselines: its keys are others.")
     joints, _, final_kernel, _ = shapes["final_layer.weight"]
-    return PoseResNet(
-        joints,
-        depth=(exact or depths)[0],
-        style=style,
-        filters=[shape[1] for _, shape in deconvolutions],
-        kernels=[shape[2] for _, shape in deconvolutions],
-        deconvolution_bias=f"deconv_layers.{deconvolutions[0][0]}.bias" in shapes,
-        final_kernel=final_kernel,
-    )
+    return {
+        "joints": joints,
+        "depth": (exact or depths)[0],
+        "filters": [shape[1] for _, shape in deconvolutions],
+        "kernels": [shape[2] for _, shape in deconvolutions],
+        "deconvolution_bias": f"deconv_layers.{deconvolutions[0][0]}.bias" in shapes,
+        "final_kernel": final_kernel,
+    }
+
+
+MEAN = (0.485, 0.456, 0.406)
+DEVIATION = (0.229, 0.224, 0.225)
+
+
+class SimpleBaseline(System):
+    """Training, scoring and use of the network (section 2, table 1).
+
+    The objective is `joints_mse_loss`: half the squared error of the maps, unlabelled joints left
+    out. Joints are read from the mean of the maps of the crop and of its mirror image.
+
+    Args:
+        skeleton: Name of the joints' skeleton.
+        depth: Of the ResNet.
+        style: As in `PoseResNet`.
+        filters: Likewise.
+        kernels: Likewise.
+        deconvolution_bias: Likewise.
+        final_kernel: Likewise.
+        width: Of the crops, in pixels.
+        height: Likewise.
+        decoder: How joints are read from maps; see `decode_joints`.
+        flip_test: Whether the mirrored crop is read, too.
+        channels: Order in which the network sees colours. The published weights want "bgr"; the
+            mean and deviation are ImageNet's of red, green, blue in either case, as published.
+        channels_last: Memory order of the network; faster on recent CPUs and GPUs.
+    """
+
+    card_name = "simple_baseline"
+
+    def __init__(
+        self,
+        skeleton: str = "coco17",
+        *,
+        depth: int = 50,
+        style: Style = "pytorch",
+        filters: Sequence[int] = (256, 256, 256),
+        kernels: Sequence[int] = (4, 4, 4),
+        deconvolution_bias: bool = False,
+        final_kernel: int = 1,
+        width: int = 192,
+        height: int = 256,
+        decoder: Decoder = "quarter",
+        flip_test: bool = True,
+        channels: Literal["bgr", "rgb"] = "bgr",
+        channels_last: bool = False,
+    ) -> None:
+        super().__init__()
+        self.save_hyperparameters()
+        self.skeleton = find_skeleton(skeleton)
+        self.network = PoseResNet(
+            len(self.skeleton),
+            depth=depth,
+            style=style,
+            filters=filters,
+            kernels=kernels,
+            deconvolution_bias=deconvolution_bias,
+            final_kernel=final_kernel,
+        )
+        self.input_size = (width, height)
+        self.decoder: Decoder = decoder
+        self.flip_test = flip_test
+        self.channels = channels
+        self.memory = torch.channels_last if channels_last else torch.contiguous_format
+        self.network.to(memory_format=self.memory)
+        mean, deviation = (torch.tensor(v).view(1, 3, 1, 1) * 255 for v in (MEAN, DEVIATION))
+        self.register_buffer("mean", mean, persistent=False)
+        self.register_buffer("deviation", deviation, persistent=False)
+        self._scored: dict[int, NDArray[np.float32]] = {}
+
+    def forward(
+        self, image: UInt8[Tensor, "batch 3 height width"]
+    ) -> Float[Tensor, "batch joints height/4 width/4"]:
+        """Heat maps of RGB crops."""
+        pixels = image.flip(1) if self.channels == "bgr" else image
+        normalised = (pixels.float() - self.mean) / self.deviation
+        return self.network(normalised.contiguous(memory_format=self.memory))
+
+    def losses(self, batch: Batch) -> dict[str, Tensor]:
+        """`heatmaps`: the mean squared error of the maps."""
+        output = self(batch["image"]).float()
+        return {"heatmaps": joints_mse_loss(output, batch["target"], batch["target_weight"])}
+
+    def read(
+        self, image: UInt8[Tensor, "batch 3 height width"]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Joints (batch, joints, 2) in pixels of the RGB crops, and scores (batch, joints)."""
+        maps = self(image).float()
+        if self.flip_test:
+            mirrored = self(image.flip(-1)).float()
+            order = self.skeleton.flip_order
+            maps = merge_flipped(maps, mirrored, order, shift=self.decoder != "udp")
+        return decode_joints(maps.cpu().numpy(), self.input_size, decoder=self.decoder)
+
+    def setup(self, stage: str) -> None:
+        """Look whether data and network speak of the same crops.
+
+        Raises:
+            InputError: they do not.
+        """
+        del stage
+        data: Any = self.trainer.datamodule
+        if data is not None and tuple(data.input_size) != self.input_size:
+            raise InputError(
+                f"The network's crops are {self.input_size}, the data's {tuple(data.input_size)}: "
+                "set model and data to one width and height."
+            )
+
+    def validation_step(self, batch: Batch, _index: int) -> None:
+        """Read the joints of a batch; the data set scores them at the end of the epoch."""
+        udp = self.decoder == "udp"
+        points, scores = self.read(batch["image"])
+        rows = zip(
+            batch["index"].tolist(),
+            batch["center"].cpu().numpy(),
+            batch["size"].cpu().numpy(),
+            points,
+            scores,
+            strict=True,
+        )
+        for index, center, size, joints, score in rows:
+            place = Crop(center, size, self.input_size, udp=udp).to_picture(joints)
+            self._scored[index] = np.concatenate([place, score[:, None]], axis=-1).astype("f4")
+
+    test_step = validation_step
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the data set's metrics as `val/METRIC`."""
+        self._log_metrics("val")
+
+    def on_test_epoch_end(self) -> None:
+        """Log the data set's metrics as `test/METRIC`."""
+        self._log_metrics("test")
+
+    def _log_metrics(self, part: str) -> None:
+        data: Any = self.trainer.datamodule
+        scored, self._scored = gathered(self._scored), {}
+        people = data.people(part)
+        if self.trainer.sanity_checking or len(scored) < len(people):  # a shortened run
+            people = copy.copy(people)
+            people.people = [people.people[index] for index in sorted(scored)]
+            scored = {place: scored[index] for place, index in enumerate(sorted(scored))}
+        metrics = people.evaluate(scored)
+        main = next(iter(metrics))
+        for name, value in metrics.items():
+            self.log(f"{part}/{name}", value, prog_bar=name == main, sync_dist=False)
+
+    @classmethod
+    def arguments_of(cls, state: Mapping[str, Tensor]) -> dict[str, Any]:
+        """Depth, filters, kernels and joints that a published state dict shows."""
+        options = pose_resnet_options({key: tuple(value.shape) for key, value in state.items()})
+        joints = options.pop("joints")
+        names = [name for name, skeleton in SKELETONS.items() if len(skeleton) == joints]
+        if "coco17" in names or not names:
+            return options
+        return {**options, "skeleton": names[0]}
+
+    @torch.inference_mode()
+    def predict(
+        self,
+        images: Sequence[NDArray[np.uint8]],
+        boxes: Sequence[Sequence[Sequence[float]]] | None = None,
+    ) -> list[Frame]:
+        """The joints of each boxed person.
+
+        Args:
+            images: (height, width, 3) RGB uint8.
+            boxes: Of each picture, the people's boxes x1, y1, x2, y2; None: the whole picture is
+                one person.
+
+        Raises:
+            InputError: a box has no area.
+        """
+        frames = []
+        for place, image in enumerate(images):
+            height, width = image.shape[:2]
+            chosen = [[0, 0, width, height]] if boxes is None else boxes[place]
+            padding = {"padding": 1.0} if boxes is None else {}
+            udp = self.decoder == "udp"
+            crops = [Crop.of_box(box, self.input_size, udp=udp, **padding) for box in chosen]
+            people = self._people(image, crops, chosen)
+            frames.append(Frame(f"image {place}", 0, 0.0, width, height, people, image=image))
+        return frames
+
+    def _people(
+        self, image: NDArray[np.uint8], crops: Sequence[Crop], boxes: Sequence[Sequence[float]]
+    ) -> tuple[Person, ...]:
+        if not crops:
+            return ()
+        pixels = np.stack([crop.sample(image) for crop in crops]).transpose(0, 3, 1, 2)
+        with self.chosen.autocast():
+            points, scores = self.read(torch.from_numpy(pixels.copy()).to(self.device))
+        people = []
+        for number, (crop, box) in enumerate(zip(crops, boxes, strict=True)):
+            score = np.clip(scores[number], 0, 1)
+            joints = np.concatenate([crop.to_picture(points[number]), score[:, None]], axis=-1)
+            pose = Pose(self.skeleton, (joints * (score[:, None] > 0)).astype(np.float32))
+            people.append(Person(pose.score, np.asarray(box, np.float32), pose, id=number + 1))
+        return tuple(people)

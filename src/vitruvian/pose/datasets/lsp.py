@@ -20,7 +20,7 @@ from vitruvian.pose.datasets.base import (
     read_annotations,
     read_matlab,
 )
-from vitruvian.pose.metrics import pck, pcp
+from vitruvian.pose.metrics import pck, pcp, pcp_parts, torso_length
 
 MARGIN = 1.25
 """Sides of the crop over the joints' extent, as for COCO's boxes."""
@@ -146,7 +146,22 @@ def score_lsp(predicted: Floats, truth: Floats, names: tuple[str, ...]) -> dict[
         `pck@0.2`: share of the joints (in per cent) within 0.2 of the torso, left shoulder to
         right hip; `pck@0.2/wrist` and so on; with all joints also `pcp`.
     """
-    raise NotImplementedError
+    skeleton = LSP14
+    places = [skeleton.index[name] for name in names]
+    lengths = torso_length(truth[..., :2], skeleton, labelled=truth[..., 2])
+    labelled = truth[:, places, 2]
+    scores = pck(predicted, truth[:, places, :2], lengths, 0.2, labelled)
+    metrics = {"pck@0.2": 100 * scores.pooled}
+    per_joint = dict(zip(names, scores.per_joint, strict=True))
+    for kind in dict.fromkeys(name.removeprefix("left_").removeprefix("right_") for name in names):
+        sides = [value for name, value in per_joint.items() if name.endswith(kind)]
+        metrics[f"pck@0.2/{kind}"] = 100 * float(np.mean(sides))
+    if names == skeleton.joints:
+        sticks = pcp(predicted, truth[..., :2], skeleton=skeleton, labelled=truth[..., 2])
+        metrics |= {f"pcp/{name}": 100 * value for name, value in pcp_parts(sticks).items()}
+        metrics["pcp"] = metrics.pop("pcp/total")
+        del metrics["pcp/mean_of_parts"]
+    return metrics
 
 
 def write_fake_lsp(folder: Path, count: int, *, seed: int = 0) -> Path:

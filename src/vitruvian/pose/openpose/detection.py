@@ -32,6 +32,7 @@ SIZE_MULTIPLE = 16  # of the network's input
 OPTIONS = GroupingOptions(joint_threshold=0.05, min_support=0.7, min_joints=5, min_score=0.25)
 HEIGHT = 480
 SCALES = (1.0, 0.57)
+CLOSER = 2.0  # the scale at which a picture is read again in which nobody was found
 
 
 class OpenPose:
@@ -75,19 +76,33 @@ class OpenPose:
         runner = make_runner(_build, weights, device=device, precision=precision, backend=backend)
         return cls(runner, weights, **options)
 
-    def detect(self, images: Sequence[NDArray[np.uint8]]) -> list[list[tuple[Pose, float]]]:
+    def detect(
+        self, images: Sequence[NDArray[np.uint8]], *, look_again: bool = False
+    ) -> list[list[tuple[Pose, float]]]:
         """Poses and scores of the people of each picture, the surest first.
 
         Args:
             images: (height, width, 3) RGB uint8, all of one size.
+            look_again: Whether a picture in which nobody is found is read once more, at `CLOSER`:
+                small people then come out, at five times the cost.
         """
-        found = [self._look(images, scale) for scale in self.scales]
+        results = self._detect(images, self.scales)
+        if look_again:
+            for place, found in enumerate(results):
+                if not found:
+                    results[place] = self._detect([images[place]], (CLOSER,))[0]
+        return results
+
+    def _detect(
+        self, images: Sequence[NDArray[np.uint8]], scales: Sequence[float]
+    ) -> list[list[tuple[Pose, float]]]:
+        found = [self._look(images, scale) for scale in scales]
         with self.timings.stage("group"):
             results = []
-            for scales in zip(*found, strict=True):
+            for findings in zip(*found, strict=True):
                 joints, scores = join_scales(
-                    np.concatenate([joints for joints, _ in scales]),
-                    np.concatenate([scores for _, scores in scales]),
+                    np.concatenate([joints for joints, _ in findings]),
+                    np.concatenate([scores for _, scores in findings]),
                 )
                 order = np.argsort(-scores, kind="stable")
                 results.append([(Pose(OPENPOSE18, joints[i]), float(scores[i])) for i in order])
@@ -103,7 +118,9 @@ class OpenPose:
         for image in images:
             people = tuple(
                 Person(score, pose.box(), pose, id=place)
-                for place, (pose, score) in enumerate(self.detect([image])[0], start=1)
+                for place, (pose, score) in enumerate(
+                    self.detect([image], look_again=True)[0], start=1
+                )
             )
             frames.append(Frame("", 0, 0.0, image.shape[1], image.shape[0], people, (), image))
         return frames

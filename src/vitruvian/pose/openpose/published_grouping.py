@@ -23,7 +23,6 @@ from vitruvian.pose.openpose.grouping import (
     LIMBS,
     SUPPORT_LIMBS,
     Limbs,
-    match_limbs,
 )
 
 Doubles = NDArray[np.float64]
@@ -105,10 +104,8 @@ def decode_hzzone(
 def _enlarged(maps: NDArray[np.float32], times: int) -> NDArray[np.float32]:
     """(channels, height, width) → (times · height, times · width, channels), cubically."""
     moved = np.ascontiguousarray(maps.transpose(1, 2, 0))
-    result: NDArray[np.float32] = cv2.resize(
-        moved, None, fx=times, fy=times, interpolation=cv2.INTER_CUBIC
-    )
-    return result
+    result = cv2.resize(moved, None, fx=times, fy=times, interpolation=cv2.INTER_CUBIC)
+    return result.astype(np.float32, copy=False)
 
 
 def _numbered(peaks: list[Doubles]) -> tuple[Doubles, list[int]]:
@@ -171,7 +168,7 @@ def _lightweight_limbs(kind: int, points: tuple[Doubles, list[int]], fields: NDA
     score = (projection * supports).sum(axis=1) / (count + 1e-6)
     kept = np.flatnonzero((score > 0) & (count / SAMPLES > MIN_SUPPORT))
     # The published sort is ascending and then reversed: of equal scores the last comes first.
-    return match_limbs(Limbs(np.zeros_like(a), a, b, score.astype(np.float32)).take(kept[::-1]))
+    return _match_greedily(Limbs(np.zeros_like(a), a, b, score.astype(np.float32)).take(kept[::-1]))
 
 
 def _hzzone_limbs(
@@ -185,7 +182,19 @@ def _hzzone_limbs(
     score = projection.mean(axis=1) + prior
     count = (projection > SAMPLE_THRESHOLD).sum(axis=1)
     kept = np.flatnonzero((score > 0) & (count > MIN_SUPPORT * SAMPLES))
-    return match_limbs(Limbs(np.zeros_like(a), a, b, score).take(kept))
+    return _match_greedily(Limbs(np.zeros_like(a), a, b, score).take(kept))
+
+
+def _match_greedily(limbs: Limbs) -> Limbs:
+    """The surest first, each joint once; of equal scores in the order given."""
+    used: set[tuple[int, bool]] = set()
+    matched: list[int] = []
+    for place in np.argsort(-limbs.score, kind="stable").tolist():
+        ends = (int(limbs.start[place]), False), (int(limbs.end[place]), True)
+        if used.isdisjoint(ends):
+            used.update(ends)
+            matched.append(place)
+    return limbs.take(np.array(matched, dtype=np.int64))
 
 
 def _new_entry(kind: int, a: int, b: int, score: float, points: Doubles) -> Doubles:

@@ -1,0 +1,53 @@
+"""`vitruvian train`: a recipe on its data, in a run folder that can be gone on with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+EPILOG = """
+Examples:
+
+  vitruvian train pose/simple_baseline_lsp                             into runs/pose/simple_baseline_lsp
+
+  vitruvian train pose/simple_baseline_lsp --trainer.max_epochs 1      another length
+
+  vitruvian train pose/simple_baseline_coco --data.root ~/coco         the paper's, on your copy of COCO
+
+  vitruvian train mine.yaml --out runs/mine --trainer.devices 2        a recipe of your own
+
+The same command again goes on where a killed run stopped.
+"""
+
+CONTEXT = {"allow_extra_args": True, "ignore_unknown_options": True}
+
+
+def train(
+    context: typer.Context,
+    recipe: Annotated[str, typer.Argument(help="Name of a recipe, or a YAML file.")],
+    out: Annotated[
+        str | None,
+        typer.Option(metavar="DIR", help="The run folder; runs/RECIPE where left out."),
+    ] = None,
+    overwrite: Annotated[bool, typer.Option(help="Start anew where a run was before.")] = False,
+) -> None:
+    """Train a recipe; a run that was cut off goes on.
+
+    Any setting of the recipe can be changed behind it, as LightningCLI has it: --trainer.max_epochs,
+    --trainer.devices, --model.depth, --data.batch_size, --optimizer.lr, --seed_everything.
+    """
+    from vitruvian.core.recipes import find_recipe
+
+    name, file = find_recipe(recipe)
+    folder = Path(out) if out else Path("runs") / name
+
+    from vitruvian.core.training import say
+    from vitruvian.core.training import train as run
+
+    result = run(name, file, folder, context.args, overwrite=overwrite)
+    if result["already"]:
+        say(f"The run in {folder} is finished ({result['epochs']} epochs); --overwrite starts anew.")
+    scores = ", ".join(f"{key} {value:.2f}" for key, value in list(result["metrics"].items())[:1])
+    typer.echo(f"{folder / result['weights']}: {scores}")

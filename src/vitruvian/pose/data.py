@@ -1,0 +1,267 @@
+"""Batches of single people, cropped and augmented, for every top-down system.
+
+A batch is a dict; B people, J joints, crops of `width` × `height` pixels:
+
+| key | shape, type | what |
+| --- | --- | --- |
+| `image` | (B, 3, height, width) uint8 | RGB; each system puts its own mean and channel order on it |
+| `keypoints` | (B, J, 2) float32 | pixels of the crop, the first one's centre at (0.5, 0.5) |
+| `visible` | (B, J) float32 | 1 where a joint is labelled, else 0 |
+| `target` | (B, J, height/4, width/4) float32 | heat maps in [0, 1] |
+| `target_weight` | (B, J) float32 | 0 where the joint is not labelled or out of the crop |
+| `center` | (B, 2) float32 | middle of the crop in pixels of the picture (before a flip) |
+| `size` | (B, 2) float32 | its width and height in pixels of the picture |
+| `index` | (B,) int64 | the person's place in the data set |
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Any, Literal
+
+import cv2
+import numpy as np
+import torch
+from lightning.pytorch import LightningDataModule
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, DistributedSampler, SequentialSampler
+
+from vitruvian.core.errors import UnknownNameError
+from vitruvian.pose.datasets.base import PoseDataset
+from vitruvian.pose.datasets.coco import CocoKeypoints
+from vitruvian.pose.datasets.lsp import Lsp
+from vitruvian.pose.datasets.mpii import Mpii
+from vitruvian.pose.heatmaps import TargetKind, encode_joints
+from vitruvian.pose.topdown import Augmentation, Crop, draw_augmentation, grow_to_aspect
+
+DATASETS: dict[str, type[PoseDataset]] = {"coco": CocoKeypoints, "lsp": Lsp, "mpii": Mpii}
+
+STRIDE = 4
+"""Pixels of the crop in one of the map."""
+
+
+class TopDownCrops(Dataset[dict[str, Tensor]]):
+    """The people of a data set as samples of a batch.
+
+    Args:
+        people: The data set.
+        size: Width and height of the crops.
+        sigma: Of the target maps, in their pixels.
+        encoding: As `kind` of `gaussian_targets`.
+        augment: Arguments of `draw_augmentation`; None: plain crops.
+        seed: A sample is a function of (seed, epoch, index), whatever process makes it.
+    """
+
+    def __init__(
+        self,
+        people: PoseDataset,
+        size: tuple[int, int],
+        *,
+        sigma: float = 2.0,
+        encoding: TargetKind = "biased",
+        augment: dict[str, float] | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.people = people
+        self.size = size
+        self.sigma = sigma
+        self.encoding: TargetKind = encoding
+        self.augment = augment
+        self.seed = seed
+
+    def __len__(self) -> int:
+        return len(self.people)
+
+    def __getitem__(self, item: int | tuple[int, int]) -> dict[str, Tensor]:
+        """The sample of person `index`, or of (`index`, `epoch`)."""
+        index, epoch = item if isinstance(item, tuple) else (item, 0)
+        person = self.people[index]
+        change = Augmentation()
+        if self.augment is not None:
+            random = np.random.default_rng((self.seed, epoch, index))
+            change = draw_augmentation(random, **self.augment)
+        crop = crop_of(person.center, person.size, self.size, change, udp=self.encoding == "udp")
+        joints = person.joints
+        if change.flip:
+            joints = joints[self.people.skeleton.flip_order]
+        points = crop.to_crop(joints[:, :2]).astype(np.float32)
+        visible = (joints[:, 2] > 0).astype(np.float32)
+        width, height = self.size
+        maps = (width // STRIDE, height // STRIDE)
+        target, weight = encode_joints(
+            points, visible, self.size, maps, sigma=self.sigma, kind=self.encoding
+        )
+        image = crop.sample(self.people.picture(index))
+        return {
+            "image": torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))),
+            "keypoints": torch.from_numpy(points),
+            "visible": torch.from_numpy(visible),
+            "target": torch.from_numpy(target),
+            "target_weight": torch.from_numpy(weight),
+            "center": torch.from_numpy(np.asarray(crop.center, dtype=np.float32)),
+            "size": torch.from_numpy(np.asarray(crop.size, dtype=np.float32)),
+            "index": torch.tensor(index),
+        }
+
+
+def crop_of(
+    center: np.ndarray,
+    size: np.ndarray,
+    output_size: tuple[int, int],
+    change: Augmentation | None = None,
+    *,
+    udp: bool = False,
+) -> Crop:
+    """The crop around a person's window, grown to the aspect of the output.
+
+    Args:
+        center: (2,) in pixels of the picture.
+        size: (2,) width and height with their margin.
+        output_size: (width, height).
+        change: The augmentation.
+        udp: See `Crop`.
+    """
+    change = change or Augmentation()
+    grown = grow_to_aspect(size, output_size[0] / output_size[1]) * change.scale
+    center = np.asarray(center, dtype=np.float64)
+    return Crop(center, grown, output_size, change.rotation, change.flip, udp)
+
+
+class ResumableSampler(DistributedSampler):
+    """A shuffled order that is a function of (seed, epoch) and can begin inside an epoch.
+
+    Yields (index, epoch), from which `TopDownCrops` draws its augmentation.
+    """
+
+    def resume(self, epoch: int, samples: int) -> None:
+        """Leave out the first `samples` of this process in `epoch`; later epochs are whole."""
+        self.set_epoch(epoch)
+        self._begun = (epoch, samples)
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        epoch, samples = getattr(self, "_begun", (0, 0))
+        order = list(super().__iter__())
+        for index in order[samples if epoch == self.epoch else 0 :]:
+            yield index, self.epoch
+
+
+class TopDownData(LightningDataModule):
+    """Training, validation and test batches of a data set of single people.
+
+    Args:
+        dataset: "coco", "lsp" or "mpii".
+        root: The data set's folder; None: its own below the data root.
+        width: Of the crops, in pixels.
+        height: Likewise.
+        batch_size: People a step and device.
+        workers: Processes that load; 0: the training process does it.
+        sigma: Of the target maps, in their pixels.
+        encoding: Of the target maps: "biased" (the paper), "unbiased" (DARK), "udp".
+        scale: Augmentation: deviation of the zoom.
+        rotation: Augmentation: deviation of the rotation, in degrees.
+        rotation_probability: How often any rotation is done.
+        flip: How often a crop is mirrored.
+        train_split: Part that is trained on.
+        val_split: Part that chooses the best epoch.
+        test_split: Part that is reported.
+        detections: COCO only: person boxes of a detector for validation and test (the official
+            results JSON); None: the annotated ones.
+        seed: Of order and augmentation; None: that of `seed_everything`.
+    """
+
+    def __init__(
+        self,
+        dataset: Literal["coco", "lsp", "mpii"],
+        *,
+        root: str | None = None,
+        width: int = 192,
+        height: int = 256,
+        batch_size: int = 32,
+        workers: int = 0,
+        sigma: float = 2.0,
+        encoding: TargetKind = "biased",
+        scale: float = 0.3,
+        rotation: float = 40.0,
+        rotation_probability: float = 0.6,
+        flip: float = 0.5,
+        train_split: str = "train",
+        val_split: str = "validation",
+        test_split: str = "test",
+        detections: str | None = None,
+        seed: int | None = None,
+    ) -> None:
+        super().__init__()
+        if dataset not in DATASETS:
+            raise UnknownNameError("data set", dataset, DATASETS)
+        self.dataset = dataset
+        self.root = root
+        self.input_size = (width, height)
+        self.batch_size = batch_size
+        self.workers = workers
+        self.sigma = sigma
+        self.encoding: TargetKind = encoding
+        self.augment = {
+            "scale": scale,
+            "rotation": rotation,
+            "rotation_probability": rotation_probability,
+            "flip": flip,
+        }
+        self.splits = {"train": train_split, "val": val_split, "test": test_split}
+        self.detections = detections
+        self.seed = seed
+        self._loaded: dict[str, PoseDataset] = {}
+
+    def people(self, part: Literal["train", "val", "test"]) -> PoseDataset:
+        """The annotations of a part."""
+        if part not in self._loaded:
+            options: dict[str, Any] = {}
+            if self.detections and part != "train":
+                options["detections"] = self.detections
+            kind: Any = DATASETS[self.dataset]
+            self._loaded[part] = kind(self.splits[part], self.root, **options)
+        return self._loaded[part]
+
+    def train_dataloader(self) -> DataLoader:
+        """Shuffled, augmented; goes on inside an epoch where the trainer does."""
+        seed = int(os.environ.get("PL_GLOBAL_SEED", "0")) if self.seed is None else self.seed
+        crops = self._crops("train", augment=self.augment, seed=seed)
+        trainer: Any = self.trainer
+        replicas, rank = (trainer.world_size, trainer.global_rank) if trainer else (1, 0)
+        sampler = ResumableSampler(crops, replicas, rank, seed=seed, drop_last=replicas > 1)
+        if trainer:
+            batches = trainer.fit_loop.epoch_loop.batch_progress.current.processed
+            samples = batches * self.batch_size
+            whole = len(sampler) - self.batch_size < samples
+            sampler.resume(trainer.current_epoch, 0 if whole else samples)
+        return self._loader(crops, sampler=sampler, drop_last=len(sampler) > self.batch_size)
+
+    def val_dataloader(self) -> DataLoader:
+        """Plain crops, in order."""
+        return self._loader(self._crops("val"))
+
+    def test_dataloader(self) -> DataLoader:
+        """Plain crops, in order."""
+        return self._loader(self._crops("test"))
+
+    def _crops(self, part: Literal["train", "val", "test"], **options: Any) -> TopDownCrops:
+        return TopDownCrops(
+            self.people(part), self.input_size, sigma=self.sigma, encoding=self.encoding, **options
+        )
+
+    def _loader(self, crops: TopDownCrops, **options: Any) -> DataLoader:
+        if "sampler" not in options:
+            options["sampler"] = SequentialSampler(crops)
+        return DataLoader(
+            crops,
+            self.batch_size,
+            num_workers=self.workers,
+            worker_init_fn=_one_thread,
+            persistent_workers=self.workers > 0,
+            pin_memory=torch.cuda.is_available(),
+            **options,
+        )
+
+
+def _one_thread(_worker: int) -> None:
+    cv2.setNumThreads(1)  # OpenCV would start as many threads in each worker as there are cores
