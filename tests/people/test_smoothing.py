@@ -18,7 +18,7 @@ STEP = 1 / 30
 
 def person(joints: np.ndarray, number: int = 1, face: Face | None = None) -> Person:
     pose = Pose(OPENPOSE18, joints.astype(np.float32))
-    return Person(0.9, pose.box() + [-5, -6, 7, 8], pose, face, number)
+    return Person(0.9, pose.box() + np.array([-5, -6, 7, 8]), pose, face, number)
 
 
 def frame(people: list[Person], seconds: float) -> Frame:
@@ -31,7 +31,7 @@ def still(seed: int = 0) -> np.ndarray:
 
 
 def moved(joints: np.ndarray, pixels: float) -> np.ndarray:
-    return joints + [pixels, pixels, 0]
+    return joints + np.array([pixels, pixels, 0])
 
 
 def walk(count: int, noise: float, scale: float = 1.0) -> tuple[np.ndarray, np.ndarray]:

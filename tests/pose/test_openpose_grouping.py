@@ -129,6 +129,15 @@ def test_a_plateau_is_one_peak() -> None:
     assert len(find_peaks(heat, 0.1)) == 1
 
 
+def test_of_too_many_peaks_the_highest_are_kept() -> None:
+    heat = np.zeros((2, 20, 20), dtype=np.float32)
+    heat[1, 2::3, 2::3] = np.linspace(0.2, 1, 36, dtype=np.float32).reshape(6, 6)
+    heat[0, 5, 5] = 0.3
+    peaks = find_peaks(heat, 0.1, max_candidates=4)
+    assert peaks.first.tolist() == [0, 1, 5]
+    np.testing.assert_allclose(np.sort(peaks.score[1:]), np.linspace(0.2, 1, 36)[-4:], rtol=1e-5)
+
+
 @pytest.mark.parametrize("fill", [0.0, -1.0, 0.05, np.nan])
 def test_maps_that_say_nothing_give_nobody(fill: float) -> None:
     joints, scores = group_people(

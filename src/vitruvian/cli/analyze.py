@@ -211,7 +211,7 @@ def _watcher(progress: Progress) -> Watcher:
             return progress.add_task(escape(_printable(short)), total=total, unit=unit)
 
         def frames(self, count: int, *, detected: bool) -> None:
-            progress.update(self.bar, advance=count)
+            progress.advance(self.bar, count)
             if not detected:  # the speed shown is the network's
                 task = next(task for task in progress.tasks if task.id == self.bar)
                 progress.reset(self.bar, completed=int(task.completed), total=task.total)
@@ -220,7 +220,7 @@ def _watcher(progress: Progress) -> Watcher:
             if outcome.source.kind != "photo":
                 progress.update(self.bar, total=outcome.frames, completed=outcome.frames)
             elif outcome.problem:
-                progress.update(self.bar, advance=1)
+                progress.advance(self.bar, 1)
 
     return Bars()
 

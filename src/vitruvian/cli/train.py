@@ -48,6 +48,8 @@ def train(
 
     result = run(name, file, folder, context.args, overwrite=overwrite)
     if result["already"]:
-        say(f"The run in {folder} is finished ({result['epochs']} epochs); --overwrite starts anew.")
+        say(
+            f"The run in {folder} is finished ({result['epochs']} epochs); --overwrite starts anew."
+        )
     scores = ", ".join(f"{key} {value:.2f}" for key, value in list(result["metrics"].items())[:1])
     typer.echo(f"{folder / result['weights']}: {scores}")

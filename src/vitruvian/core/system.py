@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, ClassVar, Self, TypeVar
 
 import torch
@@ -89,10 +90,7 @@ class System(LightningModule):
             WeightsError: the checkpoint is damaged, or does not fit the network.
         """
         chosen = choose_device(device, precision)
-        state = read_checkpoint(weights.file)
-        training = {key.removeprefix("network."): value for key, value in state.items()}
-        if all(key.startswith("network.") for key in state):
-            state = training
+        state = network_state(weights.file)
         said = {**cls.arguments_of(state), **weights.arguments, **saved_arguments(weights)}
         try:
             system = cls(**{**said, **arguments})
@@ -105,7 +103,15 @@ class System(LightningModule):
         system.requires_grad_(requires_grad=False)
         return system.eval().to(chosen.device)
 
-    def save(self, path: str, **facts: Plain) -> None:
+    def load_network(self, file: Path) -> None:
+        """Put the weights of a checkpoint, of a run or published, into the network.
+
+        Raises:
+            WeightsError: the checkpoint is damaged or another network's.
+        """
+        load_published(self.network, network_state(file), origin=str(file))
+
+    def save(self, path: str | Path, **facts: Plain) -> None:
         """Write the network as safetensors that `from_weights` reads without further arguments.
 
         Args:
@@ -121,6 +127,18 @@ class System(LightningModule):
         }
         with whole_file(path) as part:
             save_file(tensors, part, metadata)
+
+
+def network_state(file: Path) -> dict[str, Tensor]:
+    """The network's tensors in a checkpoint of a run, or in one of weights alone.
+
+    Raises:
+        WeightsError: the file is absent or damaged.
+    """
+    state = read_checkpoint(file)
+    if all(key.startswith("network.") for key in state):
+        return {key.removeprefix("network."): value for key, value in state.items()}
+    return state
 
 
 def saved_arguments(weights: Weights) -> dict[str, Plain]:

@@ -27,9 +27,11 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import CSVLogger
 
 from vitruvian import __version__
+from vitruvian.core.card import cards
 from vitruvian.core.errors import InputError, WeightsError
 from vitruvian.core.files import sha256, whole_file
 from vitruvian.core.system import System
+from vitruvian.core.weights import find_weights
 
 LAST, BEST, RESULT, CONFIG = "last.ckpt", "best.ckpt", "result.json", "config.yaml"
 WEIGHTS = "weights.safetensors"
@@ -41,7 +43,9 @@ class RecipeCLI(LightningCLI):
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add `--monitor`, `--monitor_mode` and `--keep_seconds`."""
-        parser.add_argument("--monitor", type=str, default="val/loss", help="What chooses the best.")
+        parser.add_argument(
+            "--monitor", type=str, default="val/loss", help="What chooses the best."
+        )
         parser.add_argument("--monitor_mode", type=str, default="max", help="max or min")
         parser.add_argument(
             "--keep_seconds", type=float, default=60.0, help="Seconds between two kept states."
@@ -111,15 +115,22 @@ def make_cli(
         )
     except (ArgumentError, yaml.YAMLError) as error:
         problem = " ".join(str(error).split())
-        raise InputError(f"The recipe {recipe.name} with these settings: {problem[:300]}") from error
+        raise InputError(
+            f"The recipe {recipe.name} with these settings: {problem[:300]}"
+        ) from error
 
 
 def quiet() -> None:
     """Keep Lightning's advice off the screen."""
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
-    for text in (".*does not have many workers.*", ".*dataloader is not resumable.*",
-                 ".*number of training batches.*", ".*_pytree.*", ".*LeafSpec.*",
-                 ".*checkpoint directory.*"):
+    for text in (
+        ".*does not have many workers.*",
+        ".*dataloader is not resumable.*",
+        ".*number of training batches.*",
+        ".*_pytree.*",
+        ".*LeafSpec.*",
+        ".*checkpoint directory.*",
+    ):
         warnings.filterwarnings("ignore", text)
 
 
@@ -290,3 +301,44 @@ def read_state(file: Path) -> dict[str, Any]:
             f"The checkpoint {file} is damaged; start anew with --overwrite, or give another one."
         ) from error
     return content
+
+
+def find_best(name: str, folder: Path, checkpoint: str | None) -> Path:
+    """The checkpoint of a recipe that is scored: the one given, the run's best, or a card's.
+
+    Raises:
+        WeightsError: there is none; it says how to get one.
+    """
+    if checkpoint:
+        if not Path(checkpoint).is_file():
+            raise WeightsError(f"There is no checkpoint at {checkpoint}.")
+        return Path(checkpoint)
+    for kept in (folder / BEST, folder / WEIGHTS):
+        if kept.is_file():
+            return kept
+    for card in cards().values():
+        for entry in card.weights:
+            if name in entry.origin and name in card.recipes:
+                return find_weights(card, entry.name).file
+    raise WeightsError(
+        f"There is no trained checkpoint in {folder}: vitruvian train {name} makes one, or give "
+        "one with --ckpt FILE."
+    )
+
+
+def score(recipe: Path, checkpoint: Path, arguments: Sequence[str] = ()) -> dict[str, float]:
+    """The test metrics of a checkpoint, in per cent where the data set's are.
+
+    Args:
+        recipe: The recipe, or the `config.yaml` of a run.
+        checkpoint: Of a run, or weights in the published layout.
+        arguments: As in `make_cli`.
+
+    Raises:
+        WeightsError: the checkpoint is damaged or another network's.
+    """
+    bar = RichProgressBar(console_kwargs={"stderr": True})
+    cli = make_cli(recipe, arguments, callbacks=[bar], enable_checkpointing=False, logger=False)
+    cli.model.load_network(checkpoint)
+    scores = cli.trainer.test(cli.model, datamodule=cli.datamodule, verbose=False)
+    return {key.removeprefix("test/"): round(float(v), 3) for key, v in scores[0].items()}

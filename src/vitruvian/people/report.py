@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import contextlib
 import html
-import io
 import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,73 +19,25 @@ from string import Template
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from vitruvian.core.drawing import draw_frame
 from vitruvian.core.errors import InputError
 from vitruvian.core.records import Frame
 from vitruvian.people.folder import OutFolder
+from vitruvian.people.key_frames import KEY_FRAMES, THUMBNAIL, thumbnail
 from vitruvian.people.photos import read_photo
 from vitruvian.people.report_parts import chart, table
 
 if TYPE_CHECKING:
+    from vitruvian.people.sources import Source
     from vitruvian.people.summary import Outcome
 
 MOST_PHOTOS = 48
 MOST_VIDEOS = 24
 MOST_ROWS = 300
 MOST_TRACKS = 40
-KEY_FRAMES = 6
-BINS = 240
-_THUMBNAIL = 480  # pixels of the longer side
-
-
-class KeyFrames:
-    """A few frames of a video, evenly spread whatever its length, as small JPEG files.
-
-    Every frame of a number that a step divides is kept; once there are too many, the step doubles.
-
-    Args:
-        folder: Where they are kept.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._step = 1
-        self._kept: list[int] = []
-
-    def wants(self, index: int) -> bool:
-        """Whether the frame of that number is to be added."""
-        return index % self._step == 0
-
-    def add(self, index: int, image: NDArray[np.uint8]) -> None:
-        """Keep a frame: (height, width, 3) RGB uint8."""
-        if not self._kept:
-            for old in self._folder.glob("*.jpg"):
-                old.unlink()
-        try:
-            (self._folder / f"{index}.jpg").write_bytes(thumbnail(Image.fromarray(image)))
-        except OSError as error:
-            raise InputError(f"Cannot write {self._folder}: {error.strerror or error}.") from error
-        self._kept.append(index)
-        if len(self._kept) > 2 * KEY_FRAMES:
-            self._step *= 2
-            for old_index in self._kept:
-                if old_index % self._step:
-                    (self._folder / f"{old_index}.jpg").unlink()
-            self._kept = [kept for kept in self._kept if kept % self._step == 0]
-
-
-def thumbnail(image: Image.Image, size: int = _THUMBNAIL) -> bytes:
-    """A JPEG whose longer side is `size` pixels at most."""
-    image.draft("RGB", (size, size))
-    image = image.convert("RGB")
-    image.thumbnail((size, size), Image.Resampling.LANCZOS, reducing_gap=2)
-    buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=82)
-    return buffer.getvalue()
+BINS = 120
 
 
 @dataclass
@@ -176,12 +127,11 @@ class Report:
         title = f"People in {Path(only).name}" if only else "People in pictures"
         when = record["finished"].replace("T", " ").removesuffix("+00:00") + " UTC"
         subtitle = " · ".join(filter(None, (when, record["device"])))
-        few = len(self._shown) <= 4
         return template.substitute(
             title=html.escape(title),
             subtitle=html.escape(subtitle),
             version=html.escape(record["vitruvian"]),
-            column="420px" if few else "240px",
+            row="340px" if len(self._shown) <= 4 else "190px",
             tiles="".join(_tiles(record)),
             body="\n".join(self._sections(record)),
         )
@@ -220,12 +170,15 @@ class Report:
 
     def _photo(self, name: str) -> str:
         outcome = self._done[name]
-        size = 1000 if len(self._shown) <= 4 else _THUMBNAIL
+        size = 1000 if len(self._shown) <= 4 else THUMBNAIL
         picture = self._photo_thumbnail(outcome, size)
         if outcome.annotated:
             picture = f'<a href="{_link(outcome.annotated)}">{picture}</a>'
         caption = f"<span>{_name(Path(name).name)}</span><small>{_people(outcome.people)}</small>"
-        return f"<figure>{picture}<figcaption>{caption}</figcaption></figure>"
+        frame = self._shown[name]
+        shape = min(max(frame["width"] / frame["height"], 0.4), 4)
+        style = f'style="--shape:{shape:.3f}"'
+        return f"<figure {style}>{picture}<figcaption>{caption}</figcaption></figure>"
 
     def _photo_thumbnail(self, outcome: Outcome, size: int) -> str:
         # A picture may be gone since, or be one that Pillow writes but does not read.
@@ -240,13 +193,13 @@ class Report:
 
     def _video(self, outcome: Outcome, video: _Video) -> str:
         length = f"{outcome.seconds:.1f} s" if outcome.seconds < 100 else _clock(outcome.seconds)
-        facts = [length, f"{outcome.frames:,} frames", _people(outcome.tracks)]
-        facts.append(f"at most {outcome.most} at once")
+        facts = [length, f"{outcome.frames:,} frames", f"{outcome.tracks:,} tracks"]
+        facts.append(f"at most {_people(outcome.most)} at once")
         link = ""
         if outcome.annotated:
             link = f'<a href="{_link(outcome.annotated)}">Open the drawn video</a>'
         parts = [
-            f'<div class="head"><h3>{_name(outcome.source.name)}</h3>{link}</div>',
+            f'<div class="head"><h3>{_name(_short(outcome.source))}</h3>{link}</div>',
             f'<p class="soft">{" · ".join(facts)}</p>',
             chart(self._bins(outcome, video), video.peaks, outcome.seconds),
             self._key_frames(outcome, video),
@@ -284,19 +237,19 @@ class Report:
 
 
 def _tiles(record: Mapping[str, Any]) -> Iterator[str]:
-    counts = record["counts"]
-    photos_only = not counts["videos"]
+    counts, inputs = record["counts"], record["inputs"]
+    in_photos = sum(item["people"] for item in inputs if item["kind"] == "photo")
     shown = {
         "photos": counts["photos"],
+        "people in photos": in_photos,
         "videos": counts["videos"],
         "video frames": counts["frames"] - counts["photos"],
-        "people" if photos_only else "people in all pictures": counts["people"],
-        "different people in videos": counts["tracks"],
-        "faces": counts["faces"],
+        "tracks of people": counts["tracks"],
+        "faces in all": counts["faces"],
         "problems": len(record["bad"]),
     }
     for label, value in shown.items():
-        if value or label.startswith("people"):
+        if value or (label == "people in photos" and counts["photos"]):
             yield f'<div class="tile"><b>{value:,}</b><span>{label}</span></div>'
 
 
@@ -378,6 +331,10 @@ def _link(path: str) -> str:
 
 def _name(text: str) -> str:
     return f"<bdi>{html.escape(str(text))}</bdi>"
+
+
+def _short(source: Source) -> str:
+    return Path(source.name).name if source.kind == "video" else source.name
 
 
 def _people(count: int) -> str:

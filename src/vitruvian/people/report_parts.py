@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 
 _WIDTH, _HEIGHT = 1000, 190
-_LEFT, _RIGHT, _TOP, _BOTTOM = 34, 8, 12, 24
+_LEFT, _RIGHT, _TOP, _BOTTOM = 34, 8, 20, 24
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -53,7 +53,7 @@ def chart(means: Sequence[float], peaks: Sequence[int], seconds: float) -> str:
     lines = [
         f'<line class="grid" x1="{_LEFT}" x2="{right}" y1="{y(count)}" y2="{y(count)}"/>'
         f'<text x="{_LEFT - 8}" y="{y(count)}" dy="4" text-anchor="end">{count:g}</text>'
-        for count in _ticks(top)
+        for count in _ticks(top, least=1)
     ]
     for time in _ticks(seconds):
         place = len(means) * time / seconds if seconds else 0
@@ -67,20 +67,21 @@ def chart(means: Sequence[float], peaks: Sequence[int], seconds: float) -> str:
         f'<svg class="chart" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" '
         f'aria-label="People over time, at most {top}"><title>People over time</title>'
         f"{''.join(lines)}"
+        f'<text class="key" x="{right}" y="{_TOP - 3}" text-anchor="end">people in a frame: '
+        "mean, and dotted the most</text>"
         f'<polygon class="area" points="{area}"/><polyline class="most" points="{peak}"/>'
         f'<polyline class="mean" points="{mean}"/></svg>'
     )
 
 
-def _ticks(top: float) -> Iterator[float]:
-    """0 and a few round numbers up to `top`."""
+def _ticks(top: float, least: float = 0) -> Iterator[float]:
+    """0 and a few round numbers up to `top`, at least `least` apart."""
     yield 0
     if top <= 0:
         return
     rough = top / 5
     power = 10 ** math.floor(math.log10(rough))
     step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough)
-    if step >= 1 or top >= 2:
-        step = max(step, 1)
+    step = max(step, least)
     for place in range(1, math.floor(top / step + 1e-9) + 1):
         yield round(place * step, 10)

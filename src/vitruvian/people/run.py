@@ -30,9 +30,9 @@ from vitruvian.core.records import Frame
 from vitruvian.core.timing import Timings
 from vitruvian.people.folder import OutFolder
 from vitruvian.people.journal import Found, PhotoJournal, RawFrame, VideoJournal, decode, encode
+from vitruvian.people.key_frames import KeyFrames
 from vitruvian.people.options import Detector, RunOptions, Watcher
 from vitruvian.people.photos import read_photo, write_photo
-from vitruvian.people.report import KeyFrames
 from vitruvian.people.sources import Source, find_sources
 from vitruvian.people.summary import Outcome, Records, Summary, write_products
 from vitruvian.people.tracking import Follower

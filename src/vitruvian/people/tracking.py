@@ -68,7 +68,7 @@ class Tracker:
         alike: Least similarity, in [0, 1], of a detection and its track.
     """
 
-    def __init__(self, *, memory: float = 1.5, sure: float = 0.5, alike: float = 0.2) -> None:
+    def __init__(self, *, memory: float = 1.5, sure: float = 0.4, alike: float = 0.2) -> None:
         self.memory = memory
         self.sure = sure
         self.alike = alike

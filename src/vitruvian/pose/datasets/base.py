@@ -68,9 +68,7 @@ class PoseDataset:
         self.people = list(people)
         if not self.people:
             raise InputError(f"{origin} holds no person of this split: is it the right file?")
-        bad = next(
-            (person for person in self.people if not np.isfinite(person.joints).all()), None
-        )
+        bad = next((person for person in self.people if not np.isfinite(person.joints).all()), None)
         if bad:
             raise InputError(
                 f"{origin} has joints that are no numbers (NaN) for {bad.picture.name}: get the "

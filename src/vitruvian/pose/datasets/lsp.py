@@ -76,7 +76,9 @@ class Lsp(PoseDataset):
         places = {name: place for place, name in enumerate(names)}
         unknown = next((name for name in chosen if name not in places), None)
         if unknown:
-            raise InputError(f"{folder} lists {unknown!r} in a split, but {file} has no such person.")
+            raise InputError(
+                f"{folder} lists {unknown!r} in a split, but {file} has no such person."
+            )
         people = [
             _annotation(folder / "images" / f"{name}.jpg", joints[places[name]]) for name in chosen
         ]
@@ -180,7 +182,9 @@ def write_fake_lsp(folder: Path, count: int, *, seed: int = 0) -> Path:
         points = _stick_figure(generator)
         image = generator.integers(0, 60, (160, 120, 3), dtype=np.uint8)
         for number, (start, end) in enumerate(LSP14.edge_indices):
-            colour = [int(value) for value in 80 + 175 * np.abs(np.sin([number, number + 2, number + 4]))]
+            colour = [
+                int(value) for value in 80 + 175 * np.abs(np.sin([number, number + 2, number + 4]))
+            ]
             ends = [tuple(int(value) for value in points[joint]) for joint in (start, end)]
             cv2.line(image, ends[0], ends[1], colour, 5)
         cv2.imwrite(str(folder / "images" / f"{name}.jpg"), image[..., ::-1])

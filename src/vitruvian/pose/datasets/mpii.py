@@ -102,7 +102,9 @@ def _add_heads(people: list[PersonAnnotation], file: Path) -> None:
     """Put the head sizes of `gt_valid.mat` (headboxes_src: (2, 2, people)) into the facts."""
     boxes = read_matlab(file, ["headboxes_src"])["headboxes_src"]
     if boxes.shape != (2, 2, len(people)):
-        raise InputError(f"{file} has head boxes of the shape {boxes.shape} for {len(people)} people.")
+        raise InputError(
+            f"{file} has head boxes of the shape {boxes.shape} for {len(people)} people."
+        )
     for place, person in enumerate(people):
         corners = boxes[..., place]
         facts = {**person.facts, "head": float(np.linalg.norm(corners[1] - corners[0]))}

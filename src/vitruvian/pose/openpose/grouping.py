@@ -55,7 +55,10 @@ class GroupingOptions:
     """Thresholds of the grouping.
 
     Attributes:
-        joint_threshold: Least height of a peak, in the heat map's unit (0 to 1).
+        joint_threshold: Least height of a peak, in the heat map's unit (0 to 1). Low on purpose: a
+            false peak finds no limb.
+        max_candidates: Of each kind of joint the highest peaks are kept, so many at most: maps of
+            noise must not take all memory.
         samples: Number of places on a segment where the affinity field is read.
         sample_threshold: A place supports the limb where the field along it is above this.
         min_support: Least share of places that must support a limb.
@@ -69,7 +72,8 @@ class GroupingOptions:
         min_score: People with a lower mean score are dropped.
     """
 
-    joint_threshold: float = 0.1
+    joint_threshold: float = 0.05
+    max_candidates: int = 127
     samples: int = 10
     sample_threshold: float = 0.05
     min_support: float = 0.8
@@ -142,12 +146,12 @@ def group_people(
         scores (people,) in (0, 1]: the mean over their joints and limbs.
     """
     options = options or GroupingOptions()
-    peaks = find_peaks(heatmaps[:JOINTS], options.joint_threshold)
+    peaks = find_peaks(heatmaps[:JOINTS], options.joint_threshold, options.max_candidates)
     limbs = match_limbs(score_limbs(peaks, affinities, options))
     return assemble_people(peaks, limbs, options)
 
 
-def find_peaks(heatmaps: Floats, threshold: float) -> Peaks:
+def find_peaks(heatmaps: Floats, threshold: float, max_candidates: int = 127) -> Peaks:
     """Local maxima of the heat maps, to a fraction of a cell.
 
     A cell above its eight neighbours is a peak (of equal cells the first); place and height are
@@ -156,6 +160,7 @@ def find_peaks(heatmaps: Floats, threshold: float) -> Peaks:
     Args:
         heatmaps: (joints, height, width).
         threshold: Least height.
+        max_candidates: At most so many peaks of a joint, the highest ones.
     """
     joints, height, width = heatmaps.shape
     padded = np.full((joints, height + 2, width + 2), -np.inf, dtype=np.float32)
@@ -183,6 +188,9 @@ def find_peaks(heatmaps: Floats, threshold: float) -> Peaks:
     )
     score = np.minimum(np.exp(height_log + gain_x + gain_y), 1)
     kept = score > threshold
+    order = np.lexsort((-score, ~kept, joint))
+    rank = np.arange(len(joint)) - np.searchsorted(joint, joint)
+    kept[order[rank >= max_candidates]] = False
     joint = joint[kept]
     return Peaks(
         x=(x + 0.5 + offset_x)[kept].astype(np.float32),
