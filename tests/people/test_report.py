@@ -84,12 +84,11 @@ def test_hostile_names_stay_text(tmp_path) -> None:
     assert "%3Cimg" in link
 
 
-def test_page_of_many_photos_is_bounded(tmp_path, monkeypatch) -> None:
+def test_page_of_many_photos_is_bounded(tmp_path) -> None:
     media = tmp_path / "media"
     first = write_picture(media / "0.jpg", [(30, 60), (80, 60), (130, 60)])
     for i in range(1, 150):
-        (media / f"{i}.jpg").hardlink_to(first)
-    monkeypatch.setattr("os.path.realpath", lambda path: path)
+        (media / f"{i}.jpg").write_bytes(first.read_bytes())
     page = report_of(media, tmp_path / "out", annotate=False)
     tags = parse(page)
     assert sum(tag == "img" for tag, _ in tags.seen) == MOST_PHOTOS
@@ -109,7 +108,7 @@ def test_key_frames_are_few_and_spread_whatever_the_length(tmp_path) -> None:
         kept = sorted(int(path.stem) for path in (tmp_path / f"{length}").iterdir())
         assert kept[0] == 0
         assert min(length, KEY_FRAMES) <= len(kept) <= 2 * KEY_FRAMES
-        assert kept[-1] > 0.8 * (length - 1)
+        assert kept[-1] >= 0.8 * (length - 1)
         assert len(set(np.diff(kept))) <= 1
 
 

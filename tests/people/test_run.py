@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import signal
 import subprocess
 import sys
@@ -29,9 +28,7 @@ def go(inputs, out, detector=None, **options):
     detector = detector or FakeDetector()
     extra = {name: options.pop(name) for name in ("overwrite", "watcher") if name in options}
     inputs = [str(item) for item in (inputs if isinstance(inputs, list) else [inputs])]
-    return run(
-        inputs, out, RunOptions(**options), make_detector=lambda _o, _t: detector, **extra
-    )
+    return run(inputs, out, RunOptions(**options), make_detector=lambda _o, _t: detector, **extra)
 
 
 def lines(out: Path) -> list[dict]:
@@ -129,8 +126,8 @@ def test_batches_are_aligned_after_a_cut_anywhere(media, tmp_path) -> None:
     go(clip, out)
     journal = next((out / ".vitruvian").glob("*/detections.jsonl"))
     data = journal.read_bytes()
-    rng = random.Random(0)
-    for size in [0, 10, *(rng.randrange(len(data)) for _ in range(6)), len(data) - 1]:
+    rng = np.random.default_rng(0)
+    for size in [0, 10, *rng.integers(0, len(data), 6), len(data) - 1]:
         journal.write_bytes(data[:size])
         (out / "run.json").unlink()
         go(clip, out)
@@ -345,7 +342,7 @@ run([sys.argv[1]], sys.argv[2], make_detector=lambda o, t: FakeDetector(pause=0.
 def test_kill_at_any_instant_then_the_same_bytes(media, tmp_path) -> None:
     go(media, tmp_path / "whole")
     out = tmp_path / "out"
-    rng = random.Random(7)
+    rng = np.random.default_rng(7)
     command = [sys.executable, "-c", SCRIPT, str(media), str(out)]
     kills = 0
     for _ in range(12):

@@ -71,6 +71,14 @@ def test_the_torso_stick_runs_between_the_middles() -> None:
     assert scores["left_upper_arm"] == scores["right_upper_arm"] == 0
 
 
+def test_mpii_has_sticks_of_its_own() -> None:
+    truth = np.random.default_rng(0).uniform(0, 100, (1, 16, 2))
+    guess = truth.copy()
+    guess[0, [MPII16.index["upper_neck"], MPII16.index["pelvis"]]] += 999
+    wrong = [name for name, score in pcp(guess, truth, skeleton=MPII16).items() if score == 0]
+    assert wrong == ["head", "torso"]
+
+
 def test_unlabelled_sticks_are_not_counted() -> None:
     labelled = np.ones((2, 14), dtype=bool)
     labelled[0, LSP14.index["left_wrist"]] = False

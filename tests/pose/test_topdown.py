@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vitruvian.core.errors import InputError
@@ -39,12 +39,14 @@ crops = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(crops, pixels, pixels)
 def test_a_point_comes_back_from_the_crop(crop: Crop, x: float, y: float) -> None:
     point = np.array([x, y])
     np.testing.assert_allclose(crop.to_picture(crop.to_crop(point)), point, atol=1e-6)
 
 
+@settings(deadline=None)
 @given(crops)
 def test_the_centre_of_the_window_is_the_centre_of_the_crop(crop: Crop) -> None:
     # The published crop puts it half a pixel further, at *index* (width / 2, height / 2); its

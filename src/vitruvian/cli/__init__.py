@@ -1,4 +1,4 @@
-"""The command line. A verb's module is imported when the verb is used: `--help` imports no torch."""
+"""The command line. A verb's module is imported when it is used: `--help` imports no torch."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from vitruvian.core.errors import UnknownNameError
 VERBS = {
     "analyze": "Find people in photos and videos: records, drawings, a report.",
     "predict": "Run one system on pictures of its own kind.",
-    "train": "Train a recipe; the same command goes on where a run was cut off.",
-    "test": "Score a recipe's best checkpoint, or a system, under its data set's protocol.",
+    "train": "Train a recipe; a run that was cut off goes on.",
+    "test": "Score a checkpoint or a system by its data set's protocol.",
     "systems": "List what there is, or tell all of one system.",
     "weights": "List, fetch, import and export checkpoints.",
     "export": "Export a network to ONNX and compare it with PyTorch.",
@@ -49,7 +49,7 @@ def make_app(verb: str = "") -> typer.Typer:
         no_args_is_help=True,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
-        context_settings={"help_option_names": ["-h", "--help"]},
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     )
     app.callback()(_main_options)
     for name, line in VERBS.items():

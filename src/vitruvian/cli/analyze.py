@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,6 +20,7 @@ from rich.progress import Task as Bar
 from rich.progress import TaskID as BarID
 from rich.text import Text
 
+from vitruvian.cli.output import print_json, say
 from vitruvian.core.errors import UnknownNameError, VitruvianError
 
 if TYPE_CHECKING:
@@ -31,15 +31,17 @@ if TYPE_CHECKING:
 EPILOG = """
 Examples:
 
-  vitruvian analyze photo.jpg                      one photo, into vitruvian-out
+  vitruvian analyze photo.jpg                     into vitruvian-out
 
-  vitruvian analyze holiday/ --out people          a folder with its sub-folders
+  vitruvian analyze holiday/ --out people         a folder, with sub-folders
 
-  vitruvian analyze "match/*.mp4" --height 480     videos, smaller people found, slower
+  vitruvian analyze holiday/ --out people         again: goes on, does new ones
 
-  vitruvian analyze camera:0 --max-frames 300      a webcam; ^C ends the recording, too
+  vitruvian analyze "cup/*.mp4" --height 480      finds smaller people, slower
 
-  vitruvian analyze holiday/ --out people          again: goes on, or does what is new
+  vitruvian analyze camera:0                      a webcam, until ^C
+
+A camera or stream cannot be read twice: a recording that was killed is closed by the next run.
 """
 
 
@@ -85,49 +87,32 @@ def analyze(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object as the last line of stdout.")
     ] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the trace of an error.")] = False,
 ) -> None:
     """Find people, their joints and their faces in photos and videos.
 
-    DIR holds people.jsonl (a line a picture), people.csv, coco.json, run.json, the drawn copies in
+    DIR gets people.jsonl (a line a picture), people.csv, coco.json, run.json, drawn copies in
     annotated/, and report.html, one page to send on. The same command again goes on where it was
     interrupted, does photos that are new, or says that all is done.
     """
-    console = Console(stderr=True)
-    try:
-        options = _options(
-            height=height,
-            scales=_parse_scales(scales),
-            faces=faces,
-            smooth=smooth,
-            batch_size=batch_size,
-            device=device,
-            precision=precision,
-            backend=backend,
-            max_frames=max_frames,
-            annotate=annotate,
-        )
-        summary = _run(inputs, out, options, console, overwrite=overwrite)
-    except KeyboardInterrupt:
-        if debug:
-            raise
-        console.print(
-            f"Interrupted. What is done is kept in {out}: the same command goes on.",
-            markup=False,
-            highlight=False,
-            soft_wrap=True,
-        )
-        raise typer.Exit(130) from None
-    except VitruvianError as error:
-        if debug:
-            raise
-        console.print(str(error), markup=False, highlight=False, soft_wrap=True, style="red")
-        raise typer.Exit(error.exit_code) from None
-    _tell(summary, console if as_json else Console())
+    options = _options(
+        height=height,
+        scales=_parse_scales(scales),
+        faces=faces,
+        smooth=smooth,
+        batch_size=batch_size,
+        device=device,
+        precision=precision,
+        backend=backend,
+        max_frames=max_frames,
+        annotate=annotate,
+    )
+    errors = Console(stderr=True)
+    summary = _run(inputs, out, options, errors, overwrite=overwrite)
+    _tell(summary, errors if as_json else Console())
     for sentence in summary.problems:
-        console.print(sentence, markup=False, highlight=False, soft_wrap=True, style="yellow")
+        say(sentence)
     if as_json:
-        typer.echo(json.dumps(_as_dict(summary)))
+        print_json(_as_dict(summary))
     if summary.problems:
         raise typer.Exit(1)
 

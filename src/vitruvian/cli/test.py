@@ -26,7 +26,7 @@ Examples:
 CONTEXT = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 
-def test(
+def score_command(
     context: typer.Context,
     name: Annotated[str, typer.Argument(help="A recipe, a YAML file, or a system.")],
     ckpt: Annotated[
@@ -64,6 +64,9 @@ def test(
         return
     for key, value in scores.items():
         typer.echo(f"{key:24} {value:.2f}" if isinstance(value, float) else f"{key:24} {value}")
+
+
+test = score_command  # a name that begins with "test" would look like a test of ours
 
 
 def _known(name: str, names: Sequence[str] | dict[str, Path]) -> bool:

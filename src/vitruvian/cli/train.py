@@ -10,13 +10,13 @@ import typer
 EPILOG = """
 Examples:
 
-  vitruvian train pose/simple_baseline_lsp                             into runs/pose/simple_baseline_lsp
+  vitruvian train pose/simple_baseline_lsp                          into runs/pose/…
 
-  vitruvian train pose/simple_baseline_lsp --trainer.max_epochs 1      another length
+  vitruvian train pose/simple_baseline_lsp --trainer.max_epochs 1   another length
 
-  vitruvian train pose/simple_baseline_coco --data.root ~/coco         the paper's, on your copy of COCO
+  vitruvian train pose/simple_baseline_coco --data.root ~/coco      on your copy of COCO
 
-  vitruvian train mine.yaml --out runs/mine --trainer.devices 2        a recipe of your own
+  vitruvian train mine.yaml --trainer.devices 2                     a recipe of your own
 
 The same command again goes on where a killed run stopped.
 """
@@ -35,8 +35,9 @@ def train(
 ) -> None:
     """Train a recipe; a run that was cut off goes on.
 
-    Any setting of the recipe can be changed behind it, as LightningCLI has it: --trainer.max_epochs,
-    --trainer.devices, --model.depth, --data.batch_size, --optimizer.lr, --seed_everything.
+    Any setting of the recipe can be changed behind it, as LightningCLI has it:
+    --trainer.max_epochs, --trainer.devices, --model.depth, --data.batch_size, --optimizer.lr,
+    --seed_everything.
     """
     from vitruvian.core.recipes import find_recipe
 

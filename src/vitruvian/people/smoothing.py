@@ -31,7 +31,7 @@ class OneEuroOptions:
     """
 
     min_cutoff: float = 1.0
-    beta: float = 15.0
+    beta: float = 30.0
     derivative_cutoff: float = 1.0
     max_gap: float = 0.25
 

@@ -4,7 +4,7 @@ A batch is a dict; B people, J joints, crops of `width` × `height` pixels:
 
 | key | shape, type | what |
 | --- | --- | --- |
-| `image` | (B, 3, height, width) uint8 | RGB; each system puts its own mean and channel order on it |
+| `image` | (B, 3, height, width) uint8 | RGB; each system has its own mean and channel order |
 | `keypoints` | (B, J, 2) float32 | pixels of the crop, the first one's centre at (0.5, 0.5) |
 | `visible` | (B, J) float32 | 1 where a joint is labelled, else 0 |
 | `target` | (B, J, height/4, width/4) float32 | heat maps in [0, 1] |

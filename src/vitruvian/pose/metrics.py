@@ -42,6 +42,12 @@ STICKS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 }
 """The ten sticks of PCP → the joints whose middles are their two ends."""
 
+_MPII_STICKS = {
+    **STICKS,
+    "head": (("head_top",), ("upper_neck",)),
+    "torso": (("thorax",), ("pelvis",)),
+}
+
 PCKH_GROUPS: dict[str, tuple[str, ...]] = {
     "head": ("head_top",),
     **{
@@ -280,8 +286,9 @@ def _middle(
 
 
 def _stick_ends(joints: ArrayLike, skeleton: Skeleton, labelled: ArrayLike | None) -> Floats:
-    """(people, 10, 2 ends, 2)."""
-    sticks = [[_middle(joints, skeleton, e, labelled) for e in ends] for ends in STICKS.values()]
+    """(people, 10, 2 ends, 2). MPII has a stick of its own for the head and for the torso."""
+    known = _MPII_STICKS if "upper_neck" in skeleton.index else STICKS
+    sticks = [[_middle(joints, skeleton, end, labelled) for end in ends] for ends in known.values()]
     return np.array(sticks).transpose(2, 0, 1, 3)
 
 

@@ -8,7 +8,6 @@ are those of `pose/topdown.py` and `pose/heatmaps.py`.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -303,15 +302,10 @@ class SimpleBaseline(System):
     def _log_metrics(self, part: str) -> None:
         data: Any = self.trainer.datamodule
         scored, self._scored = gathered(self._scored), {}
-        people = data.people(part)
-        if self.trainer.sanity_checking or len(scored) < len(people):  # a shortened run
-            people = copy.copy(people)
-            people.people = [people.people[index] for index in sorted(scored)]
-            scored = {place: scored[index] for place, index in enumerate(sorted(scored))}
-        metrics = people.evaluate(scored)
+        metrics = data.people(part).evaluate(scored)
         main = next(iter(metrics))
         for name, value in metrics.items():
-            self.log(f"{part}/{name}", value, prog_bar=name == main, sync_dist=False)
+            self.log(f"{part}/{name}", value, prog_bar=name == main)
 
     @classmethod
     def arguments_of(cls, state: Mapping[str, Tensor]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from torch import Tensor
 from tests.parity.adapters import published
 from tests.parity.adapters.topdown import arrays, either, tensors
 from tests.parity.fixture import Fixture
-from vitruvian.core.skeletons import COCO17, CROWDPOSE14, LSP14, WHOLEBODY133
+from vitruvian.core.skeletons import COCO17, CROWDPOSE14, LSP14, MPII16, WHOLEBODY133
 from vitruvian.pose import coco_metrics, metrics
 from vitruvian.pose.oks import oks, oks_nms, oks_to_truth, rescore, soft_oks_nms
 
@@ -26,20 +26,23 @@ from vitruvian.pose.oks import oks, oks_nms, oks_to_truth, rescore, soft_oks_nms
 )
 def deeppose(fixture: Fixture) -> dict[str, Tensor]:
     values = arrays(fixture)
+    skeleton = MPII16 if fixture.args.get("dataset", "lsp") == "mpii" else LSP14
     truth = 200 * values["gt"]
     guess = truth + 70 * values["spread"][:, None, None] * values["error"]
     threshold = next((fixture.args[key] for key in ("thresh", "thr") if key in fixture.args), 0.5)
     results: dict[str, Any] = {}
     for kind, strict in (("strict", True), ("loose", False)):
-        sticks = metrics.pcp(guess, truth, strict=strict, threshold=threshold)
+        sticks = metrics.pcp(guess, truth, strict=strict, threshold=threshold, skeleton=skeleton)
         parts = metrics.pcp_parts(sticks)
         results[f"{kind}_per_stick"] = list(sticks.values())
         results[f"{kind}_per_part"] = [v for name, v in parts.items() if name != "total"]
-    head = metrics.stick_lengths(truth)[:, 0]
+    head = metrics.stick_lengths(truth, skeleton)[:, 0]
     shares = metrics.pck(guess, truth, head, threshold).per_joint
     limbs = ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")
-    order = ["head_top", "neck", *(f"{s}_{limb}" for s in ("right", "left") for limb in limbs)]
-    results["pckh_head_stick"] = shares[[LSP14.index[joint] for joint in order]]
+    neck = ("upper_neck", "neck")[skeleton is LSP14]
+    order = ["head_top", neck, *(f"{s}_{limb}" for s in ("right", "left") for limb in limbs)]
+    order += [] if skeleton is LSP14 else ["thorax", "pelvis"]
+    results["pckh_head_stick"] = shares[[skeleton.index[joint] for joint in order]]
     return tensors(results)
 
 

@@ -18,7 +18,7 @@ from vitruvian.pose.simple_baseline import pose_resnet_like
 def pose_resnet(fixture: Fixture) -> dict[str, Tensor]:
     network = pose_resnet_like(fixture.shapes(), style=style_of(fixture.args))
     load_published(network, fixture.state_dict())
-    network.train("train" in fixture.args.get("mode", "eval"))
+    network.eval()
     results: dict[str, Tensor] = {}
     for name in set(fixture.meta["outputs"]) & dict(network.named_modules()).keys():
         network.get_submodule(name).register_forward_hook(keep(results, name))

@@ -181,7 +181,8 @@ def decode(fixture: Fixture) -> dict[str, Tensor]:
         height, width = heat.shape[2:]
         center, scale = values["center"] * [640, 480], 2 * values["scale"] + 0.5
         back = topdown.affine_matrix(center, scale, 0, (width, height), inverse=True)
-        finer = maps.refine_quarter(points, heat)
+        quarter = fixture.args.get("POST_PROCESS", True)
+        finer = maps.refine_quarter(points, heat) if quarter else points
         results["final"] = topdown.transform_points(finer, back)
         results["final_without_quarter"] = topdown.transform_points(points, back)
     return tensors(results)
@@ -204,16 +205,18 @@ def flips(fixture: Fixture) -> dict[str, Tensor]:
 
 def flipped_joints(fixture: Fixture) -> dict[str, Tensor]:
     """`fliplr_joints` gives joints times visibility, and the visibility."""
-    inputs = fixture.inputs()
+    inputs, args = fixture.inputs(), fixture.args
     joints = inputs["joints"].double().numpy()
+    size = args.get("image_size", (args.get("width", 640), args.get("height", 480)))
+    if fixture.meta["inputs"]["joints"]["kind"] == "uniform":  # shares of the picture
+        joints = joints * np.resize([*size, 1], joints.shape[-1])
     order = pairs_of(fixture, joints.shape[-2])
     given = next((inputs[key] for key in inputs if key.startswith("vis")), None)
     visible = np.ones(joints.shape[:-1]) if given is None else given.numpy() > 0
     if visible.ndim == joints.ndim - 1:
         visible = np.repeat(visible[..., None], joints.shape[-1], axis=-1)
     visible = visible[..., order, :].astype(np.float64)
-    width = float(fixture.args.get("width", fixture.args.get("image_width", 640)))
-    mirrored = topdown.mirror_joints(joints, width, order, indices=True) * visible
+    mirrored = topdown.mirror_joints(joints, size[0], order, indices=True) * visible
     results = tensors({"joints": mirrored, "visible": visible})
     aliases = {
         "joints": ("joints_flipped", "flipped_joints", "flipped", "out"),

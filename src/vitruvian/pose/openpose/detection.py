@@ -29,7 +29,7 @@ STRIDE = 8
 SIZE_MULTIPLE = 16  # of the network's input
 
 # Found on 20 COCO photos: with two scales, weak joints and limbs may count, and fragments may not.
-OPTIONS = GroupingOptions(joint_threshold=0.05, min_support=0.7, min_joints=5, min_score=0.25)
+OPTIONS = GroupingOptions(joint_threshold=0.04, min_support=0.7, min_joints=5, min_score=0.25)
 HEIGHT = 480
 SCALES = (1.0, 0.57)
 CLOSER = 2.0  # the scale at which a picture is read again in which nobody was found

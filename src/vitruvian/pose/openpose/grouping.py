@@ -245,7 +245,7 @@ def score_limbs(peaks: Peaks, affinities: Floats, options: GroupingOptions) -> L
     is_short = length < options.short_limb
     score[is_short] = np.maximum(score[is_short], options.sample_threshold)
     score += np.minimum(options.long_limb * affinities.shape[1] / length - 1, 0)
-    kept = ((support >= options.min_support) | is_short) & (score > 0)
+    kept = ((support >= options.min_support) | is_short) & (score > 0) & np.isfinite(score)
     return Limbs(kind, start, end, score).take(kept)
 
 

@@ -1,0 +1,76 @@
+"""Networks as ONNX, checked against PyTorch."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import warnings
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from vitruvian.core.errors import VitruvianError
+from vitruvian.core.files import whole_file
+
+BOUND = 1e-3
+
+
+def export_onnx(network: nn.Module, size: tuple[int, int], file: str | Path) -> float:
+    """Write a network of pictures as ONNX with any batch size, and compare both on one input.
+
+    Args:
+        network: (batch, 3, height, width) float → tensor or tensors.
+        size: Width and height of its input.
+        file: Where; it appears only if the comparison holds.
+
+    Returns:
+        The greatest difference of the outputs, relative to the greatest output.
+
+    Raises:
+        VitruvianError: ONNX Runtime is not installed, or the difference is over `BOUND`.
+    """
+    try:
+        import onnxruntime
+        import onnxscript  # noqa: F401 - torch.onnx needs it
+    except ImportError as error:
+        raise VitruvianError(
+            f"Export needs {error.name}: pip install 'vitruvian[export]'."
+        ) from error
+    network = network.to("cpu", memory_format=torch.contiguous_format).eval()
+    width, height = size
+    generator = torch.Generator().manual_seed(0)
+    example = torch.randn(2, 3, height, width, generator=generator)
+    with whole_file(file) as part:
+        logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            torch.onnx.export(
+                network,
+                (example,),
+                part,
+                input_names=["image"],
+                dynamic_shapes=({0: torch.export.Dim("batch")},),
+                dynamo=True,
+                external_data=False,
+                verbose=False,
+            )
+        session = onnxruntime.InferenceSession(part, providers=["CPUExecutionProvider"])
+        other = torch.randn(3, 3, height, width, generator=generator)  # another batch size
+        with torch.inference_mode():
+            outputs = network(other)
+        expected = [outputs] if isinstance(outputs, torch.Tensor) else list(outputs)
+        got = session.run(None, {"image": other.numpy()})
+        error_ = max(_error(a, b.numpy()) for a, b in zip(got, expected, strict=True))
+        if not error_ <= BOUND:
+            raise VitruvianError(
+                f"ONNX Runtime differs from PyTorch by {error_:.1e}, over {BOUND:.0e}: {file} was "
+                "not written."
+            )
+    return error_
+
+
+def _error(got: np.ndarray, expected: np.ndarray) -> float:
+    return float(np.abs(got - expected).max() / max(float(np.abs(expected).max()), 1e-12))
