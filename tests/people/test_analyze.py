@@ -87,7 +87,7 @@ def test_half_precision_grey_and_masks() -> None:
     for one in (grey, grey[..., None], torch.from_numpy(grey)[None], Image.fromarray(grey)):
         assert (as_rgb(one) == grey[..., None]).all()
         assert as_rgb(one).shape == (120, 160, 3)
-    assert set(np.unique(as_rgb(grey > 128))) == {0, 255}
+    assert set(np.unique(as_rgb(grey > 100))) == {0, 255}
     clear = np.zeros((4, 4, 4), np.uint8)
     assert (as_rgb(clear) == 255).all()
 
@@ -138,7 +138,7 @@ def test_iterator_of_frames_without_end(made) -> None:
 
 
 def test_smoothing_can_be_left_off(made, tmp_path) -> None:
-    clip = write_clip(tmp_path / "clip.mp4", frames=12)
+    clip = write_clip(tmp_path / "clip.mp4", frames=50)
     steady = [frame[0].pose.joints for frame in analyze(clip)]
     raw = [frame[0].pose.joints for frame in analyze(clip, smooth=False)]
     assert (steady[0] == raw[0]).all()

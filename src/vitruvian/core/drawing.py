@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import Any
 
 import cv2
 import numpy as np
@@ -38,6 +39,7 @@ _PEOPLE: tuple[Colour, ...] = (
     (200, 230, 140),
 )
 
+_SMALL_JOINTS = ("nose", "eye", "ear", "toe", "heel")
 _SHIFT = 4  # cv2 takes coordinates in sixteenths of a pixel
 _FAR = 20_000.0  # pixels; cv2 counts coordinates in 32 bits
 
@@ -88,7 +90,7 @@ def draw_frame(image: Image, frame: Frame) -> Image:
         `image`.
     """
     least = max(image.shape[:2]) / 900
-    widths = [max(1.0, least, 0.009 * _size(person.box)) for person in frame.people]
+    widths = [max(1.0, least, 0.01 * _size(person.box)) for person in frame.people]
     for person, width in zip(frame.people, widths, strict=True):
         _draw_box(image, person.box, person_colour(person.id), max(1, round(width * 0.5)))
     for person, width in zip(frame.people, widths, strict=True):
@@ -126,13 +128,15 @@ def draw_pose(image: Image, pose: Pose, width: float) -> None:
             cv2.line(image, start, end, _EDGE, limb + 2 * rim, cv2.LINE_4, _SHIFT)
     for start, end, colour in limbs:
         cv2.line(image, start, end, colour, limb, cv2.LINE_AA, _SHIFT)
-    radius = round(max(1.5, width * 0.95) * (1 << _SHIFT))
-    for point, colour, there in zip(points, joint_colours(skeleton), found, strict=True):
-        if there:
+    large = round(max(1.5, width * 0.95) * (1 << _SHIFT))
+    for place, name in enumerate(skeleton.joints):
+        if found[place]:
+            radius = large * 2 // 3 if name.endswith(_SMALL_JOINTS) else large
             if limb > 1:
                 outer = radius + (rim << _SHIFT)
-                cv2.circle(image, point, outer, _EDGE, cv2.FILLED, cv2.LINE_AA, _SHIFT)
-            cv2.circle(image, point, radius, colour, cv2.FILLED, cv2.LINE_AA, _SHIFT)
+                cv2.circle(image, points[place], outer, _EDGE, cv2.FILLED, cv2.LINE_8, _SHIFT)
+            colour = joint_colours(skeleton)[place]
+            cv2.circle(image, points[place], radius, colour, cv2.FILLED, cv2.LINE_AA, _SHIFT)
 
 
 def contact_sheet(images: Sequence[Image], *, columns: int, width: int = 320) -> Image:
@@ -161,14 +165,16 @@ def _size(box: NDArray[np.float32]) -> float:
     return min(max(size, 0.0), _FAR) if np.isfinite(size) else 0.0
 
 
-def _fixed(points: NDArray[np.float32]) -> list[list[int]]:
-    """Continuous coordinates as cv2 takes them: pixel indices, in sixteenths."""
-    near = np.nan_to_num(points, nan=0.0, posinf=_FAR, neginf=-_FAR).clip(-_FAR, _FAR)
+def _fixed(points: NDArray[np.float32]) -> Any:
+    """Continuous coordinates as cv2 takes them: pixel indices, in sixteenths, nested lists."""
+    if not np.isfinite(points).all():
+        points = np.nan_to_num(points, nan=0.0, posinf=_FAR, neginf=-_FAR)
+    near = np.minimum(np.maximum(points, -_FAR), _FAR)
     return np.rint((near - 0.5) * (1 << _SHIFT)).astype(np.int32).tolist()
 
 
 def _draw_box(image: Image, box: NDArray[np.float32], colour: Colour, width: int) -> None:
-    x1, y1, x2, y2 = (value >> _SHIFT for value in _fixed(box[None])[0])
+    x1, y1, x2, y2 = (value >> _SHIFT for value in _fixed(box))
     cv2.rectangle(image, (x1, y1), (x2, y2), colour, width, cv2.LINE_4)
 
 
@@ -203,7 +209,7 @@ def _draw_label(image: Image, person: Person, width: float) -> None:
     text = f" {person.id}  {person.score:.2f} "
     letters = np.concatenate([_glyph(letter, size) for letter in text], axis=1)
     height, length = letters.shape[:2]
-    x, y, _, _ = (value >> _SHIFT for value in _fixed(person.box[None])[0])
+    x, y, _, _ = (value >> _SHIFT for value in _fixed(person.box))
     left = min(max(x, 0), max(image.shape[1] - length, 0))
     top = min(max(y - height, 0), max(image.shape[0] - height, 0))
     part = image[top : top + height, left : left + length]

@@ -122,7 +122,8 @@ def make_cli(
 
 def quiet() -> None:
     """Keep Lightning's advice off the screen."""
-    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.ERROR)
     for text in (
         ".*does not have many workers.*",
         ".*dataloader is not resumable.*",
@@ -130,6 +131,7 @@ def quiet() -> None:
         ".*_pytree.*",
         ".*LeafSpec.*",
         ".*checkpoint directory.*",
+        ".*LightningCLI's args parameter.*",
     ):
         warnings.filterwarnings("ignore", text)
 

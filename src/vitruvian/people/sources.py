@@ -28,6 +28,7 @@ VIDEO_SUFFIXES = frozenset(
 # HEIC is known so that a folder of telephone pictures names what it leaves out.
 _SUFFIXES = frozenset(PHOTO_FORMATS) | VIDEO_SUFFIXES | {".heic", ".heif"}
 
+# As in video.py, which is not imported here: it loads FFmpeg.
 _STREAM = re.compile(r"(rtsps?|https?|rtmps?|udp|tcp|rtp|srt)://", re.IGNORECASE)
 
 _PHOTO_MAGIC = re.compile(

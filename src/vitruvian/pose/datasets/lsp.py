@@ -32,13 +32,13 @@ class Lsp(PoseDataset):
     """LSP and LSP extended: sport photos of one person each, scaled so that a person is ~150 px.
 
     Read in any of three layouts of `joints.mat`: LSP's (3, 14, 2000), whose third row is 1 for a
-    *hidden* joint (splits: the first and the last 1,000); LSP extended's (14, 3, 10000), whose third
-    column is 1 for a visible one (all training); and a selection of the latter with `ids`,
+    *hidden* joint (splits: the first and the last 1,000); LSP extended's (14, 3, 10000), whose
+    third column is 1 for a visible one (all training); and a selection of the latter with `ids`,
     `train.txt` and `test.txt`. MATLAB counts from 1: 0.5 is taken off. LSP labels every joint;
     the extension gives those out of sight as 0, which are not scored.
 
-    There are no boxes: the crop is around the joints' extent times 1.25, for training and for tests,
-    as is usual on this set. Metrics thus know where the person is.
+    There are no boxes: the crop is around the joints' extent times 1.25, for training and for
+    tests, as is usual on this set. Metrics thus know where the person is.
 
     Args:
         split: "train", "test"; or "fit" and "validation": train without and only its last 300.
