@@ -89,10 +89,10 @@ def test_options_reach_the_run(command, tmp_path, monkeypatch) -> None:
 
 
 def test_debug_shows_the_trace(command) -> None:
-    code, out, err = command("nothing.jpg", "--debug")
+    code, _, err = command("nothing.jpg", "--debug")
     assert code == 1
     assert "Traceback" in err
-    code, out, err = command("nothing.jpg")
+    code, _, err = command("nothing.jpg")
     assert code == 1
     assert "Traceback" not in err
     assert err.count("\n") == 1
@@ -105,8 +105,11 @@ def test_help_teaches() -> None:
         text=True,
         check=False,
     )
-    text = done.stdout or subprocess.run(
-        ["vitruvian", "analyze", "--help"], capture_output=True, text=True, check=True
-    ).stdout
+    text = (
+        done.stdout
+        or subprocess.run(
+            ["vitruvian", "analyze", "--help"], capture_output=True, text=True, check=True
+        ).stdout
+    )
     for words in ("Examples:", "vitruvian analyze photo.jpg", "--overwrite", "camera:0"):
         assert words in text

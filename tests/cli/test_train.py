@@ -36,7 +36,13 @@ def command(*arguments):
 def run(*arguments, cwd=None):
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     return subprocess.run(
-        command(*arguments), capture_output=True, text=True, env=environment, cwd=cwd, timeout=300
+        command(*arguments),
+        check=False,
+        capture_output=True,
+        text=True,
+        env=environment,
+        cwd=cwd,
+        timeout=300,
     )
 
 

@@ -13,7 +13,7 @@ from PIL import Image
 from vitruvian.core.records import Face, Person, Pose
 from vitruvian.core.skeletons import OPENPOSE18
 from vitruvian.people.journal import Found
-from vitruvian.people.video import VideoWriter
+from vitruvian.people.video_writer import VideoWriter
 
 COLOURS = ((230, 30, 30), (30, 200, 30), (30, 30, 230))
 SIZE = 24
@@ -47,7 +47,7 @@ class FakeDetector:
         self.seen = 0
         self.batches: list[int] = []
 
-    def detect(self, images: Sequence[np.ndarray]) -> list[Found]:
+    def detect(self, images: Sequence[np.ndarray], *, look_again: bool = False) -> list[Found]:
         self.batches.append(len(images))
         found = []
         for place, image in enumerate(images):

@@ -94,7 +94,7 @@ def test_all_files_are_there_and_say_the_same(media, tmp_path) -> None:
     assert summary.counts["tracks"] == 2
     assert record["systems"][0]["licence"] == "CC0-1.0"
     assert record["systems"][0]["sha256"] == "f" * 64
-    assert record["options"]["height"] == 368
+    assert record["options"]["height"] == 480
     assert record["timings"]["decode"]["count"] > 3
     assert not list(out.rglob(".part-*"))
     assert not list((out / ".vitruvian/tmp").iterdir())
@@ -212,7 +212,7 @@ def test_other_options_other_inputs_other_weights_are_refused(media, tmp_path) -
     out = tmp_path / "out"
     with pytest.raises(KeyboardInterrupt):
         go(media, out, watcher=Interrupt(2))
-    with pytest.raises(InputError, match=r"height 368, not 256.*--overwrite"):
+    with pytest.raises(InputError, match=r"height 480, not 256.*--overwrite"):
         go(media, out, height=256)
     with pytest.raises(InputError, match=r"smooth on, not off"):
         go(media, out, smooth=False)

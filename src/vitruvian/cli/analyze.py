@@ -2,31 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.markup import escape
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    TextColumn,
-    TimeRemainingColumn,
-)
-from rich.progress import Task as Bar
-from rich.progress import TaskID as BarID
-from rich.text import Text
 
 from vitruvian.cli.output import print_json, say
+from vitruvian.cli.progress import Bars
 from vitruvian.core.errors import UnknownNameError, VitruvianError
 
 if TYPE_CHECKING:
-    from vitruvian.people.options import RunOptions, Watcher
-    from vitruvian.people.sources import Source
-    from vitruvian.people.summary import Outcome, Summary
+    from vitruvian.people.options import RunOptions
+    from vitruvian.people.summary import Summary
 
 EPILOG = """
 Examples:
@@ -37,7 +24,9 @@ Examples:
 
   vitruvian analyze holiday/ --out people         again: goes on, does new ones
 
-  vitruvian analyze "cup/*.mp4" --height 480      finds smaller people, slower
+  vitruvian analyze "cup/*.mp4" --height 736      finds smaller people, slower
+
+  vitruvian analyze cup.mp4 --height 256 --scales 1   four times faster, coarser
 
   vitruvian analyze camera:0                      a webcam, until ^C
 
@@ -63,11 +52,11 @@ def analyze(
         typer.Option(
             min=32, max=4096, help="Input height of the pose network: more finds smaller people."
         ),
-    ] = 368,
+    ] = 480,
     scales: Annotated[
         str,
-        typer.Option(metavar="LIST", help="Multiples of the height to average, such as 1.0,0.5."),
-    ] = "1.0",
+        typer.Option(metavar="LIST", help="Multiples of the height at which each picture is read."),
+    ] = "1.0,0.57",
     faces: Annotated[bool, typer.Option(help="Look for faces.")] = True,
     smooth: Annotated[bool, typer.Option(help="Smooth the joints of a video.")] = True,
     annotate: Annotated[bool, typer.Option(help="Write drawn copies into DIR/annotated.")] = True,
@@ -146,73 +135,8 @@ def _run(
 ) -> Summary:
     from vitruvian.people.run import run
 
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(separator=" of "),
-        _RateColumn(),
-        TimeRemainingColumn(compact=True),
-        console=console,
-    ) as progress:
-        return run(inputs, out, options, overwrite=overwrite, watcher=_watcher(progress))
-
-
-class _RateColumn(ProgressColumn):
-    """Pictures a second, as detected now; those of an earlier run do not count."""
-
-    def render(self, task: Bar) -> Text:
-        speed = task.speed if not task.finished else task.finished_speed
-        unit = task.fields["unit"]
-        return Text(
-            f"{speed:.1f} {unit}/s" if speed else f"– {unit}/s", style="progress.data.speed"
-        )
-
-
-def _watcher(progress: Progress) -> Watcher:
-    """What shows a run as progress bars: one for all photos, one for each video."""
-    from vitruvian.people.options import Watcher
-
-    class Bars(Watcher):
-        def begin(self, sources: Sequence[Source]) -> None:
-            self.count = sum(source.kind == "photo" for source in sources)
-            self.photos: BarID | None = None
-
-        def detector(self, description: dict[str, Any]) -> None:
-            progress.console.print(
-                f"Runs on {description['device']}.", markup=False, highlight=False, soft_wrap=True
-            )
-
-        def source(self, source: Source, frames: int | None) -> None:
-            if source.kind != "photo":
-                name = source.name.rstrip("/").rpartition("/")[2] or source.name
-                self.bar = self._add(name, frames, "frames")
-            elif self.photos is None:
-                self.bar = self.photos = self._add("photos", self.count, "photos")
-            else:
-                self.bar = self.photos
-
-        def _add(self, name: str, total: int | None, unit: str) -> BarID:
-            short = name if len(name) <= 32 else name[:31] + "…"
-            return progress.add_task(escape(_printable(short)), total=total, unit=unit)
-
-        def frames(self, count: int, *, detected: bool) -> None:
-            progress.advance(self.bar, count)
-            if not detected:  # the speed shown is the network's
-                task = next(task for task in progress.tasks if task.id == self.bar)
-                progress.reset(self.bar, completed=int(task.completed), total=task.total)
-
-        def source_done(self, outcome: Outcome) -> None:
-            if outcome.source.kind != "photo":
-                progress.update(self.bar, total=outcome.frames, completed=outcome.frames)
-            elif outcome.problem:
-                progress.advance(self.bar, 1)
-
-    return Bars()
-
-
-def _printable(text: str) -> str:
-    """A file name on one line, as far as a terminal can show it."""
-    return "".join(letter if letter.isprintable() else "?" for letter in text)
+    with Bars(console) as bars:
+        return run(inputs, out, options, overwrite=overwrite, watcher=bars)
 
 
 def _tell(summary: Summary, console: Console) -> None:

@@ -7,12 +7,12 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast, get_args
 
 import typer
 
 from vitruvian.cli.output import print_json
-from vitruvian.core.errors import InputError
+from vitruvian.core.errors import InputError, UnknownNameError
 
 if TYPE_CHECKING:
     from vitruvian.core.records import Frame
@@ -53,11 +53,14 @@ def predict(
 
     A top-down system reads one person a box; without boxes the whole photo is one person.
     """
+    from vitruvian.core.device import Precision
     from vitruvian.core.files import whole_file
     from vitruvian.core.load import load
     from vitruvian.people.photos import read_photo
 
     boxes = [_box(text) for text in box or []]
+    if precision not in get_args(Precision):
+        raise UnknownNameError("precision", precision, get_args(Precision))
     names = [Path(name).name for name in inputs]
     if len(set(names)) < len(names):
         raise InputError("Two photos have the same name: give them in two runs with another --out.")
@@ -68,7 +71,7 @@ def predict(
         height, width = images[0].shape[:2]
         if x2 <= 0 or y2 <= 0 or x1 >= width or y1 >= height:
             raise InputError(f"The box {x1},{y1},{x2},{y2} lies outside of {inputs[0]}.")
-    found = _run(load(system, weights, device, precision), images, boxes, system)
+    found = _run(load(system, weights, device, cast("Precision", precision)), images, boxes, system)
     folder = Path(out)
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -94,10 +94,9 @@ def _test_system(
 ) -> dict[str, float | str]:
     if data != "lsp":
         raise InputError(f"Give the data set that {name} is scored on: --data lsp.")
-    root = None
-    for option, value in zip(arguments, [*arguments[1:], ""], strict=True):
-        if option == "--data.root":
-            root = value
+    if arguments and (len(arguments) != 2 or arguments[0] != "--data.root"):
+        raise InputError(f"{arguments[0]} is no setting of a system's test; --data.root FOLDER is.")
+    root = arguments[1] if arguments else None
 
     from rich.console import Console
     from rich.progress import track

@@ -7,6 +7,7 @@ a side the hue runs from head to foot. Every person has a colour of its own, by 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
@@ -128,15 +129,19 @@ def draw_pose(image: Image, pose: Pose, width: float) -> None:
             cv2.line(image, start, end, _EDGE, limb + 2 * rim, cv2.LINE_4, _SHIFT)
     for start, end, colour in limbs:
         cv2.line(image, start, end, colour, limb, cv2.LINE_AA, _SHIFT)
+    colours = joint_colours(skeleton)
     large = round(max(1.5, width * 0.95) * (1 << _SHIFT))
     for place, name in enumerate(skeleton.joints):
-        if found[place]:
-            radius = large * 2 // 3 if name.endswith(_SMALL_JOINTS) else large
+        if not found[place]:
+            continue
+        if name.endswith(_SMALL_JOINTS):
+            radius = large * 2 // 3
+        else:
+            radius = large
             if limb > 1:
                 outer = radius + (rim << _SHIFT)
                 cv2.circle(image, points[place], outer, _EDGE, cv2.FILLED, cv2.LINE_8, _SHIFT)
-            colour = joint_colours(skeleton)[place]
-            cv2.circle(image, points[place], radius, colour, cv2.FILLED, cv2.LINE_AA, _SHIFT)
+        cv2.circle(image, points[place], radius, colours[place], cv2.FILLED, cv2.LINE_AA, _SHIFT)
 
 
 def contact_sheet(images: Sequence[Image], *, columns: int, width: int = 320) -> Image:
@@ -161,15 +166,16 @@ def contact_sheet(images: Sequence[Image], *, columns: int, width: int = 320) ->
 
 def _size(box: NDArray[np.float32]) -> float:
     """Of a person: the longer side of the box, which a bent knee changes less than its height."""
-    size = float(max(box[2] - box[0], box[3] - box[1]))
-    return min(max(size, 0.0), _FAR) if np.isfinite(size) else 0.0
+    x1, y1, x2, y2 = box.tolist()
+    size = max(x2 - x1, y2 - y1)
+    return min(max(size, 0.0), _FAR) if math.isfinite(size) else 0.0
 
 
 def _fixed(points: NDArray[np.float32]) -> Any:
     """Continuous coordinates as cv2 takes them: pixel indices, in sixteenths, nested lists."""
     if not np.isfinite(points).all():
         points = np.nan_to_num(points, nan=0.0, posinf=_FAR, neginf=-_FAR)
-    near = np.minimum(np.maximum(points, -_FAR), _FAR)
+    near = points.clip(-_FAR, _FAR)
     return np.rint((near - 0.5) * (1 << _SHIFT)).astype(np.int32).tolist()
 
 
@@ -184,11 +190,11 @@ def _draw_face(image: Image, face: Face, least: float) -> None:
     _draw_box(image, face.box, _FACE, width)
     radius = round(max(0.8, 0.6 * least, 0.022 * size) * (1 << _SHIFT))
     for point in _fixed(face.landmarks):
-        cv2.circle(image, point, radius + 12, _EDGE, cv2.FILLED, cv2.LINE_AA, _SHIFT)
+        cv2.circle(image, point, radius + 12, _EDGE, cv2.FILLED, cv2.LINE_8, _SHIFT)
         cv2.circle(image, point, radius, _FACE, cv2.FILLED, cv2.LINE_AA, _SHIFT)
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=512)
 def _glyph(letter: str, size: int) -> NDArray[np.float32]:
     """How much of each pixel a letter covers, (height, width, 1) in [0, 1]."""
     from PIL import Image as Pictures
@@ -198,21 +204,28 @@ def _glyph(letter: str, size: int) -> NDArray[np.float32]:
     width = round(font.getlength("0" if letter.isdigit() else letter))
     picture = Pictures.new("L", (width, round(size * 1.3)))
     ImageDraw.Draw(picture).text((0, size * 1.05), letter, fill=255, font=font, anchor="ls")
-    return np.asarray(picture, dtype=np.float32)[..., None] / 255
+    return np.asarray(picture)[..., None] / np.float32(255)
+
+
+@lru_cache(maxsize=256)
+def _label(text: str, size: int, colour: Colour) -> Image:
+    """Dark letters on a colour, (height, width, 3)."""
+    letters = np.concatenate([_glyph(letter, size) for letter in text], axis=1)
+    ground, ink = np.array(colour, dtype=np.float32), np.array(_EDGE, dtype=np.float32)
+    return np.asarray(ground + letters * (ink - ground), dtype=np.uint8)
 
 
 def _draw_label(image: Image, person: Person, width: float) -> None:
-    """Id and score in dark letters on the person's colour, above the box's left top corner."""
+    """Id and score above the left top corner of the box, pushed into the picture."""
     size = int(min(max(11, 10 + 1.6 * width), image.shape[0] / 6, 160))
     if size < 6:
         return
-    text = f" {person.id}  {person.score:.2f} "
-    letters = np.concatenate([_glyph(letter, size) for letter in text], axis=1)
-    height, length = letters.shape[:2]
+    # Sizes go in steps of an eighth: a person who walks closer does not fill the cache.
+    size -= size % max(size // 8, 1)
+    label = _label(f" {person.id}  {person.score:.2f} ", size, person_colour(person.id))
+    height, length = label.shape[:2]
     x, y, _, _ = (value >> _SHIFT for value in _fixed(person.box))
     left = min(max(x, 0), max(image.shape[1] - length, 0))
     top = min(max(y - height, 0), max(image.shape[0] - height, 0))
     part = image[top : top + height, left : left + length]
-    ground = np.array(person_colour(person.id), dtype=np.float32)
-    ink = np.array(_EDGE, dtype=np.float32)
-    part[:] = (ground + letters * (ink - ground))[: part.shape[0], : part.shape[1]]
+    part[:] = label[: part.shape[0], : part.shape[1]]

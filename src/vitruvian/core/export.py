@@ -39,7 +39,7 @@ def export_onnx(network: nn.Module, size: tuple[int, int], file: str | Path) -> 
         raise VitruvianError(
             f"Export needs {error.name}: pip install 'vitruvian[export]'."
         ) from error
-    network = network.to("cpu", memory_format=torch.contiguous_format).eval()
+    network = network.cpu().to(memory_format=torch.contiguous_format).eval()
     width, height = size
     generator = torch.Generator().manual_seed(0)
     example = torch.randn(2, 3, height, width, generator=generator)

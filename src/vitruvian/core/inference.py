@@ -9,9 +9,10 @@ from __future__ import annotations
 import ctypes.util
 import importlib.util
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal, Protocol
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -91,6 +92,44 @@ class TorchRunner:
     def description(self) -> str:
         """For `run.json`."""
         return f"{self._chosen}, PyTorch"
+
+
+def make_batch(
+    images: Sequence[NDArray[np.uint8]],
+    size: tuple[int, int],
+    multiple: int,
+    *,
+    mean: tuple[float, float, float],
+    scale: float = 1.0,
+) -> Floats:
+    """Pictures as a network reads them that was trained on OpenCV's blue, green, red.
+
+    Args:
+        images: (height, width, 3) RGB uint8.
+        size: Height and width that each is resized to (bilinear).
+        multiple: Of which the input's height and width must be; what is added at the right and the
+            bottom is as grey as `mean`.
+        mean: Of red, green, blue; taken off.
+        scale: Times the difference.
+
+    Returns:
+        (pictures, 3, height, width), BGR.
+    """
+    rows, columns = size
+    below, right = -rows % multiple, -columns % multiple
+    grey = tuple(round(value) for value in mean)
+    batch = np.empty((len(images), 3, rows + below, columns + right), dtype=np.float32)
+    for place, image in enumerate(images):
+        # Area averaging is four times slower and finds the same.
+        small = image if image.shape[:2] == size else cv2.resize(image, (columns, rows))
+        border = (0, below, 0, right)
+        padded = cv2.copyMakeBorder(small, *border, cv2.BORDER_CONSTANT, value=grey)
+        for channel, plane in enumerate(reversed(cv2.split(padded))):  # red last
+            target = batch[place, channel]  # in place: six times faster than cv2.dnn's blobs
+            np.subtract(plane, np.float32(mean[2 - channel]), out=target)
+            if scale != 1:
+                target *= np.float32(scale)
+    return batch
 
 
 def make_runner(

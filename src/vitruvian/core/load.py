@@ -39,4 +39,5 @@ def load(
     """
     card = find_card(name)
     found = find_weights(card, weights)
-    return card.load_class().from_weights(found, device=device, precision=precision, **arguments)
+    system: Any = card.load_class()
+    return system.from_weights(found, device=device, precision=precision, **arguments)

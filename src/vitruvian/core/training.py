@@ -171,6 +171,7 @@ def train(
         enable_checkpointing=False,
         default_root_dir=str(folder),
         logger=False,
+        enable_model_summary=False,
     )
     settings = cli.config
     keep.seconds = settings.keep_seconds
@@ -181,9 +182,10 @@ def train(
         mode=settings.monitor_mode,
         enable_version_counter=False,
     )
-    cli.trainer.callbacks.append(best)
-    cli.trainer.logger = CSVLogger(folder, name="logs")
-    trainer, system = cli.trainer, cli.model
+    trainer: Any = cli.trainer
+    trainer.callbacks.append(best)
+    trainer.logger = CSVLogger(folder, name="logs")
+    system = cli.model
     done = _done(folder, trainer.max_epochs)
     _keep_settings(cli, folder)
     if done:
@@ -340,7 +342,14 @@ def score(recipe: Path, checkpoint: Path, arguments: Sequence[str] = ()) -> dict
         WeightsError: the checkpoint is damaged or another network's.
     """
     bar = RichProgressBar(console_kwargs={"stderr": True})
-    cli = make_cli(recipe, arguments, callbacks=[bar], enable_checkpointing=False, logger=False)
+    cli = make_cli(
+        recipe,
+        arguments,
+        callbacks=[bar],
+        enable_checkpointing=False,
+        enable_model_summary=False,
+        logger=False,
+    )
     cli.model.load_network(checkpoint)
     scores = cli.trainer.test(cli.model, datamodule=cli.datamodule, verbose=False)
     return {key.removeprefix("test/"): round(float(v), 3) for key, v in scores[0].items()}

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from vitruvian.core.errors import InputError, UnknownNameError
 from vitruvian.core.records import Frame
 from vitruvian.people.sources import Source, find_sources
+from vitruvian.pose.openpose.detection import HEIGHT, SCALES
 
 if TYPE_CHECKING:
     import torch
@@ -69,8 +70,8 @@ def analyze(
     input: Any,  # noqa: A002  (what it is)
     *,
     rate: float = 25.0,
-    height: int = 368,
-    scales: Sequence[float] = (1.0,),
+    height: int = HEIGHT,
+    scales: Sequence[float] = SCALES,
     faces: bool = True,
     smooth: bool = True,
     batch_size: int = 8,
@@ -88,7 +89,7 @@ def analyze(
             stream, or an iterator of frames, each a picture as above but no path.
         rate: Frames a second of an iterator of frames; a video says its own.
         height: Of the pose network's input, in pixels; more finds smaller people, and is slower.
-        scales: Multiples of `height` whose maps are averaged.
+        scales: The picture is read at these multiples of `height`.
         faces: Whether faces are looked for.
         smooth: Whether the joints of a moving picture are smoothed over time.
         batch_size: Frames that go through the networks together.
@@ -198,7 +199,7 @@ def _pictures(detector: Detector, pictures: Sequence[Any], batch_size: int) -> I
             _load(picture, start + place)
             for place, picture in enumerate(pictures[start : start + batch_size])
         ]
-        found = detector.detect([image for _, image in batch])
+        found = detector.detect([image for _, image in batch], look_again=True)
         for (name, image), (people, faces) in zip(batch, found, strict=True):
             numbered = tuple(replace(person, id=place) for place, person in enumerate(people, 1))
             yield Frame(name, 0, 0.0, image.shape[1], image.shape[0], numbered, faces, image)

@@ -33,7 +33,8 @@ from vitruvian.core.timing import Timings
 from vitruvian.people.detector import PeopleDetector
 from vitruvian.people.photos import read_photo, write_photo
 from vitruvian.people.tracking import Follower
-from vitruvian.people.video import VideoReader, VideoWriter
+from vitruvian.people.video import VideoReader
+from vitruvian.people.video_writer import VideoWriter
 
 if TYPE_CHECKING:
     from vitruvian.core.device import Precision

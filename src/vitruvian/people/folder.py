@@ -22,7 +22,7 @@ from typing import IO, Any
 from vitruvian.core.errors import InputError
 from vitruvian.people.journal import Lines, dump_line, read_lines
 from vitruvian.people.sources import Source
-from vitruvian.people.video import CONTAINERS
+from vitruvian.people.video_writer import CONTAINERS
 
 PRODUCTS = ("people.jsonl", "people.csv", "coco.json", "run.json", "report.html")
 """The files of OUT; `run.json` is written last, and is there only while all are up to date."""
@@ -91,10 +91,11 @@ class OutFolder:
         state = self._state()
         if state:
             self._check(state, inputs, sources, options)
-        state = {"schema": _SCHEMA, "detector": None} | state
-        state |= {"inputs": list(inputs), "options": dict(options)}
-        self._write_state(state)
-        return state["detector"]
+        now = {"schema": _SCHEMA, "detector": None} | state
+        now |= {"inputs": list(inputs), "options": dict(options)}
+        if now != state:
+            self._write_state(now)
+        return now["detector"]
 
     def check_detector(self, detector: Mapping[str, Any]) -> None:
         """Check that the detector is the one that began here, and note it.

@@ -36,6 +36,9 @@ class Lines:
     Args:
         path: The file; it is made where it is absent.
         size: Where to cut it before going on; None: go on at its end.
+
+    Attributes:
+        end: Size of the file, in bytes.
     """
 
     def __init__(self, path: Path, size: int | None = None) -> None:
@@ -45,7 +48,7 @@ class Lines:
             self._file = os.open(path, flags, 0o666)
             if size is not None:
                 os.ftruncate(self._file, size)
-            self._end = os.lseek(self._file, 0, os.SEEK_END)
+            self.end = os.lseek(self._file, 0, os.SEEK_END)
         except OSError as error:
             raise _cannot_write(path, error) from error
 
@@ -61,10 +64,10 @@ class Lines:
             while written < len(data):
                 written += os.write(self._file, data[written:])
         except OSError as error:
-            os.ftruncate(self._file, self._end)
-            os.lseek(self._file, self._end, os.SEEK_SET)
+            os.ftruncate(self._file, self.end)
+            os.lseek(self._file, self.end, os.SEEK_SET)
             raise _cannot_write(self.path, error) from error
-        self._end += written
+        self.end += written
 
     def close(self) -> None:
         """Close the file; once more does no harm."""
@@ -192,7 +195,7 @@ class PhotoJournal:
 
     def add(self, item: dict[str, Any]) -> None:
         """Keep the line of a photo; `item["source"]` names it."""
-        place = self._lines._end
+        place = self._lines.end
         self._lines.append(item)
         self._places[item["source"]] = place
 
@@ -257,7 +260,7 @@ class VideoJournal:
         else:
             self._lines = Lines(path, 0)
             self._lines.append(head)
-            self._start = self._lines._end
+            self._start = self._lines.end
 
     def replay(self) -> Iterator[RawFrame]:
         """The frames that were kept when the journal was opened, one at a time."""

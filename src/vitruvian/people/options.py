@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from vitruvian.core.timing import Timings
 from vitruvian.people.journal import Found
 from vitruvian.people.sources import Source
+from vitruvian.pose.openpose.detection import HEIGHT, SCALES
 
 if TYPE_CHECKING:
     from vitruvian.core.device import Precision
@@ -22,8 +23,10 @@ if TYPE_CHECKING:
 class Detector(Protocol):
     """What a run needs of `PeopleDetector`."""
 
-    def detect(self, images: Sequence[NDArray[np.uint8]]) -> list[Found]:
-        """The people and the other faces of each picture."""
+    def detect(
+        self, images: Sequence[NDArray[np.uint8]], *, look_again: bool = False
+    ) -> list[Found]:
+        """The people and the other faces of each picture; see `PeopleDetector.detect`."""
 
     def describe(self) -> dict[str, Any]:
         """Its systems, weights and device."""
@@ -35,7 +38,7 @@ class RunOptions:
 
     Attributes:
         height: Of the pose network's input, in pixels.
-        scales: Multiples of `height` that are averaged.
+        scales: The picture is read at these multiples of `height`.
         faces: Whether faces are looked for.
         smooth: Whether tracks are smoothed.
         batch_size: Video frames that go through the networks together.
@@ -46,8 +49,8 @@ class RunOptions:
         annotate: Whether drawn copies are written.
     """
 
-    height: int = 368
-    scales: tuple[float, ...] = (1.0,)
+    height: int = HEIGHT
+    scales: tuple[float, ...] = SCALES
     faces: bool = True
     smooth: bool = True
     batch_size: int = 8

@@ -36,7 +36,8 @@ from vitruvian.people.photos import read_photo, write_photo
 from vitruvian.people.sources import Source, find_sources
 from vitruvian.people.summary import Outcome, Records, Summary, write_products
 from vitruvian.people.tracking import Follower
-from vitruvian.people.video import VideoFrame, VideoReader, VideoWriter
+from vitruvian.people.video import VideoFrame, VideoReader
+from vitruvian.people.video_writer import VideoWriter
 
 
 def run(
@@ -120,6 +121,7 @@ class _Job:
                 self.watcher.source_done(outcome)
                 if self._stop.is_set() and source != self.sources[-1]:
                     raise KeyboardInterrupt
+            self._check_something(outcomes)
             records.publish()
         with self.timings.stage("write"):
             summary = write_products(
@@ -133,6 +135,12 @@ class _Job:
         if self._stop.is_set():
             raise KeyboardInterrupt
         return summary
+
+    def _check_something(self, outcomes: Sequence[Outcome]) -> None:
+        """An input that is alone and cannot be read is an error, not a report about nothing."""
+        problems = self.problems + [item.problem for item in outcomes if item.problem]
+        if len(problems) == 1 and not any(item.frames for item in outcomes):
+            raise InputError(problems[0])
 
     def _finished(self) -> Summary | None:
         """The summary of the run that is complete in the folder, if there is one."""
@@ -149,13 +157,15 @@ class _Job:
     def _annotated(self, source: Source) -> Path:
         return self.folder.annotated(source, self.inputs)
 
-    def _detect(self, images: Sequence[NDArray[np.uint8]]) -> list[Found]:
+    def _detect(
+        self, images: Sequence[NDArray[np.uint8]], *, look_again: bool = False
+    ) -> list[Found]:
         if self._detector is None:
             self._detector = self.make_detector(self.options, self.timings)
             self.known_detector = self._detector.describe()
             self.folder.check_detector(self.known_detector)
             self.watcher.detector(self.known_detector)
-        return self._detector.detect(images)
+        return self._detector.detect(images, look_again=look_again)
 
     def _photo(self, source: Source, journal: PhotoJournal, records: Records) -> Outcome:
         """One photo. Photos go through the networks one by one: no number hangs on a neighbour."""
@@ -174,7 +184,7 @@ class _Job:
                 height, width = image.shape[:2]
                 item = {"source": source.name, "version": outcome.version}
                 item |= {"width": width, "height": height}
-                item |= encode(self._detect([image])[0])
+                item |= encode(self._detect([image], look_again=True)[0])
                 journal.add(item)
                 records.publish()
             elif self.options.annotate and not path.is_file():

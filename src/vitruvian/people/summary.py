@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import platform
 import sys
 from collections.abc import Mapping, Sequence
@@ -16,7 +17,7 @@ import vitruvian
 from vitruvian.core.records import Frame
 from vitruvian.core.timing import Timings
 from vitruvian.people.folder import OutFolder
-from vitruvian.people.journal import Lines, dump_line
+from vitruvian.people.journal import Lines
 from vitruvian.people.report import Report
 from vitruvian.people.sources import Source
 from vitruvian.people.writers import coco_image_ids, read_records, write_tables
@@ -195,7 +196,7 @@ def write_products(
     with folder.whole(folder.path / "report.html") as part:
         part.write_text(report.render(record), encoding="utf-8", errors="backslashreplace")
     with folder.whole(folder.path / "run.json") as part:
-        part.write_text(dump_line(record), encoding="utf-8")
+        part.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     return Summary.from_record(folder.path, record, already=False)
 
 

@@ -160,7 +160,7 @@ class VideoWriter:
         names = _ENCODERS.get(self._format, _H264)
         name = next(name for name in names if name in av.codecs_available)
         self._container: Any = av.open(f"file:{part}", "w", format=self._format, options=options)
-        stream = self._container.add_stream(
+        stream: Any = self._container.add_stream(
             name, rate=self._rate, options=_ENCODER_OPTIONS.get(name, {})
         )
         stream.width, stream.height = self.width + self.width % 2, self.height + self.height % 2
@@ -169,7 +169,7 @@ class VideoWriter:
         context.time_base = self._time_base
         context.colorspace, context.color_range = _BT601, _LIMITED_RANGE
         context.thread_count = self._threads
-        self._stream = stream
+        self._stream: Any = stream
         try:
             copy = self._container.add_stream_from_template(sound) if sound else None
             self._container.start_encoding()
@@ -230,6 +230,6 @@ def _packets(sound: Any, copy: Any) -> Iterator[tuple[float, Any]]:
         packet.pts -= shift
         packet.dts -= shift
         seconds = float(packet.pts * sound.time_base)
-        if packet.pts + (packet.duration or 0) > 0:
+        if seconds > -0.1:  # a decoder of sound wants the one to three packets before its start
             packet.stream = copy
             yield seconds, packet

@@ -23,7 +23,7 @@ from vitruvian.core.skeletons import SKELETONS, find_skeleton
 from vitruvian.core.system import Batch, System, gathered
 from vitruvian.nn.resnet import RESNETS, ResNet, Style
 from vitruvian.pose.heatmaps import Decoder, decode_joints, joints_mse_loss, merge_flipped
-from vitruvian.pose.topdown import Crop
+from vitruvian.pose.topdown import PADDING, Crop
 
 _DECONVOLUTIONS = {4: (1, 0), 3: (1, 1), 2: (0, 0)}  # kernel → padding, output padding: all double
 
@@ -194,6 +194,8 @@ class SimpleBaseline(System):
     """
 
     card_name = "simple_baseline"
+    mean: Tensor
+    deviation: Tensor
 
     def __init__(
         self,
@@ -266,7 +268,8 @@ class SimpleBaseline(System):
             InputError: they do not.
         """
         del stage
-        data: Any = self.trainer.datamodule
+        trainer: Any = self.trainer
+        data = trainer.datamodule
         if data is not None and tuple(data.input_size) != self.input_size:
             raise InputError(
                 f"The network's crops are {self.input_size}, the data's {tuple(data.input_size)}: "
@@ -300,9 +303,9 @@ class SimpleBaseline(System):
         self._log_metrics("test")
 
     def _log_metrics(self, part: str) -> None:
-        data: Any = self.trainer.datamodule
+        trainer: Any = self.trainer
         scored, self._scored = gathered(self._scored), {}
-        metrics = data.people(part).evaluate(scored)
+        metrics = trainer.datamodule.people(part).evaluate(scored)
         main = next(iter(metrics))
         for name, value in metrics.items():
             self.log(f"{part}/{name}", value, prog_bar=name == main)
@@ -337,9 +340,9 @@ class SimpleBaseline(System):
         for place, image in enumerate(images):
             height, width = image.shape[:2]
             chosen = [[0, 0, width, height]] if boxes is None else boxes[place]
-            padding = {"padding": 1.0} if boxes is None else {}
+            padding = 1.0 if boxes is None else PADDING
             udp = self.decoder == "udp"
-            crops = [Crop.of_box(box, self.input_size, udp=udp, **padding) for box in chosen]
+            crops = [Crop.of_box(box, self.input_size, padding=padding, udp=udp) for box in chosen]
             people = self._people(image, crops, chosen)
             frames.append(Frame(f"image {place}", 0, 0.0, width, height, people, image=image))
         return frames

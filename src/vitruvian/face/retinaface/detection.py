@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Self
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vitruvian.core.inference import Backend, Runner, make_runner
+from vitruvian.core.inference import Backend, Runner, make_batch, make_runner
 from vitruvian.core.records import Face, Frame
 from vitruvian.core.timing import Timings
 from vitruvian.core.weights import Weights
@@ -163,13 +162,8 @@ class RetinaFace:
         scale = min(1.0, self.long_side / max(height, width))
         rows, columns = max(1, round(height * scale)), max(1, round(width * scale))
         with self.timings.stage("resize"):
-            batch = np.zeros((len(images), 3, _whole(rows), _whole(columns)), dtype=np.float32)
-            for place, image in enumerate(images):
-                # Area averaging is four times slower than this and finds the same faces.
-                small = cv2.resize(image, (columns, rows)) if scale < 1 else image
-                batch[place, :, :rows, :columns] = cv2.dnn.blobFromImage(
-                    small, mean=MEAN[::-1], swapRB=True
-                )
+            # Maps of whole sizes at the coarsest stride, too.
+            batch = make_batch(images, (rows, columns), STRIDES[-1], mean=MEAN[::-1])
         with self.timings.stage("faces network"):
             boxes, scores, landmarks = self.runner(batch)
         with self.timings.stage("faces"):
@@ -199,11 +193,6 @@ class RetinaFace:
             )
             for image in images
         ]
-
-
-def _whole(side: int) -> int:
-    """The next size that the coarsest stride divides, so that all maps have whole sizes."""
-    return -(-side // STRIDES[-1]) * STRIDES[-1]
 
 
 def _build() -> nn.Module:

@@ -12,6 +12,7 @@ has and this network has not: the dense mesh branch, deformable context modules,
 from __future__ import annotations
 
 import re
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float

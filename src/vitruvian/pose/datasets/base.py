@@ -151,7 +151,7 @@ def read_picture(path: Path) -> NDArray[np.uint8]:
     image = cv2.imdecode(data, flags) if len(data) else None
     if image is None:
         raise InputError(f"The picture {path} is damaged: get it again.")
-    return image
+    return np.asarray(image, dtype=np.uint8)
 
 
 def picture_size(path: Path) -> tuple[int, int]:

@@ -198,7 +198,8 @@ def write_fake_coco(folder: Path, count: int = 4, *, seed: int = 0) -> Path:
     (folder / "annotations").mkdir(parents=True, exist_ok=True)
     for file, pictures in FILES.values():
         (folder / pictures).mkdir(exist_ok=True)
-        images, entries = [], []
+        images: list[dict[str, Any]] = []
+        entries: list[dict[str, Any]] = []
         for number in range(1, count + 1):
             name = f"{number:012d}.jpg"
             picture = random.integers(0, 255, (120, 160, 3), dtype=np.uint8)
@@ -209,7 +210,12 @@ def write_fake_coco(folder: Path, count: int = 4, *, seed: int = 0) -> Path:
                 labels = np.where(random.random((17, 1)) < 0.8, 2, 0)
                 labels[:2] = 2
                 values = np.concatenate([points * (labels > 0), labels], axis=1)
-                entry = {"id": len(entries) + 1, "image_id": number, "category_id": 1, "iscrowd": 0}
+                entry: dict[str, Any] = {
+                    "id": len(entries) + 1,
+                    "image_id": number,
+                    "category_id": 1,
+                    "iscrowd": 0,
+                }
                 entry |= {"bbox": [side + 5, 5, 70, 110], "area": 70 * 110 * 0.6}
                 entry |= {"num_keypoints": int((labels > 0).sum())}
                 entries.append({**entry, "keypoints": values.ravel().astype(int).tolist()})

@@ -8,11 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Self
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vitruvian.core.inference import Backend, Runner, make_runner
+from vitruvian.core.inference import Backend, Runner, make_batch, make_runner
 from vitruvian.core.records import Frame, Person, Pose
 from vitruvian.core.skeletons import OPENPOSE18
 from vitruvian.core.timing import Timings
@@ -133,12 +132,10 @@ class OpenPose:
         rows = max(SIZE_MULTIPLE, round(self.height * scale))
         columns = max(SIZE_MULTIPLE, round(self.height * scale * width / height))
         with self.timings.stage("resize"):
-            batch = np.zeros((len(images), 3, _whole(rows), _whole(columns)), np.float32)
-            for place, image in enumerate(images):
-                # Beyond the picture the input is mid-grey, as the network's own padding.
-                batch[place, :, :rows, :columns] = cv2.dnn.blobFromImage(
-                    cv2.resize(image, (columns, rows)), 1 / 127.5, mean=(127.5,) * 3, swapRB=True
-                )
+            # Beyond the picture the input is mid-grey, as the network's own padding.
+            batch = make_batch(
+                images, (rows, columns), SIZE_MULTIPLE, mean=(127.5,) * 3, scale=1 / 127.5
+            )
         with self.timings.stage("people network"):
             heatmaps, affinities = self.runner(batch)
         with self.timings.stage("group"):
@@ -149,10 +146,6 @@ class OpenPose:
                 joints[..., :2] *= cell
                 results.append((joints, scores))
             return results
-
-
-def _whole(side: int) -> int:
-    return -(-side // SIZE_MULTIPLE) * SIZE_MULTIPLE
 
 
 def _build() -> nn.Module:

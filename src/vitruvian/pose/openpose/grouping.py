@@ -26,6 +26,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from vitruvian.pose.openpose.assignment import best_assignment
+
 Floats = NDArray[np.float32]
 Integers = NDArray[np.int64]
 
@@ -285,66 +287,23 @@ def match_limbs(limbs: Limbs) -> Limbs:
     Returns:
         The matched limbs, the surest first; every joint candidate is in at most one of a kind.
     """
-    is_matched = np.zeros(len(limbs), dtype=np.bool_)
-    for kind in range(len(LIMBS)):
-        places = np.flatnonzero(limbs.kind == kind)
+    if not len(limbs):
+        return limbs
+    peaks = max(int(limbs.start.max()), int(limbs.end.max())) + 1
+    from_joint, to_joint = limbs.kind * peaks + limbs.start, limbs.kind * peaks + limbs.end
+    # A limb whose joints have no other choice is matched; tables are for those that compete.
+    is_matched = (np.bincount(from_joint)[from_joint] == 1) & (np.bincount(to_joint)[to_joint] == 1)
+    competing = np.flatnonzero(~is_matched)
+    for kind in np.unique(limbs.kind[competing]):
+        places = competing[limbs.kind[competing] == kind]
         starts, row = np.unique(limbs.start[places], return_inverse=True)
         ends, column = np.unique(limbs.end[places], return_inverse=True)
-        if len(starts) == len(places) == len(ends):  # no joint has a choice
-            is_matched[places] = True
-            continue
         table = np.zeros((len(starts), len(ends)))
         table[row, column] = limbs.score[places]
         columns = np.array(best_assignment(table.tolist()))
         is_matched[places] = columns[row] == column
     matched = limbs.take(is_matched)
     return matched.take(np.argsort(-matched.score, kind="stable"))
-
-
-def best_assignment(gains: list[list[float]]) -> list[int]:
-    """The column of each row, all different, with the highest sum of gains; -1: none left.
-
-    The Hungarian method with potentials (Kuhn 1955), for tables of a few rows: SciPy's takes a
-    third of a second to import.
-
-    Args:
-        gains: (rows, columns), none below 0.
-    """
-    rows, columns = len(gains), len(gains[0])
-    if rows > columns:
-        gains = [row + [0.0] * (rows - columns) for row in gains]
-    width = max(rows, columns)
-    row_potential, potential = [0.0] * rows, [0.0] * (width + 1)
-    # Column `width` stands before the first one: each new row starts there.
-    owner = [-1] * (width + 1)
-    for new in range(rows):
-        owner[width], column = new, width
-        slack, came_from = [np.inf] * width, [width] * width
-        reached = [width]
-        waiting = set(range(width))
-        while owner[column] >= 0:
-            row = owner[column]
-            for other in waiting:
-                reduced = -gains[row][other] - row_potential[row] - potential[other]
-                if reduced < slack[other]:
-                    slack[other], came_from[other] = reduced, column
-            column = min(waiting, key=slack.__getitem__)
-            step = slack[column]
-            for other in reached:
-                row_potential[owner[other]] += step
-                potential[other] -= step
-            for other in waiting:
-                slack[other] -= step
-            waiting.remove(column)
-            reached.append(column)
-        while column != width:  # along the path, every row moves on by one column
-            owner[column] = owner[came_from[column]]
-            column = came_from[column]
-    result = [-1] * rows
-    for column, row in enumerate(owner[:columns]):
-        if row >= 0:
-            result[row] = column
-    return result
 
 
 def assemble_people(peaks: Peaks, limbs: Limbs, options: GroupingOptions) -> tuple[Floats, Floats]:
