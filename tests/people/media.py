@@ -45,7 +45,8 @@ def write_clip(
         stream = output.add_stream(codec, rate=rate)
         height, width = frames[0].shape[:2]
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        stream.codec_context.time_base = Fraction(1, 1000)
+        if seconds:
+            stream.codec_context.time_base = Fraction(1, 1000)
         voice = output.add_stream("aac", rate=48000) if sound else None
         for place, image in enumerate(frames):
             frame = av.VideoFrame.from_ndarray(image, format="rgb24")

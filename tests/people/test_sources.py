@@ -82,7 +82,9 @@ def test_cameras_and_streams() -> None:
     assert kinds == ["camera", "stream", "stream"]
 
 
-@pytest.mark.parametrize("name", ["two  spaces.jpg", "line\nbreak.jpg", "фото 图片 صورة.jpg", "-x.jpg"])
+@pytest.mark.parametrize(
+    "name", ["two  spaces.jpg", "line\nbreak.jpg", "фото 图片 صورة.jpg", "-x.jpg"]
+)
 def test_odd_names(tmp_path, name: str) -> None:
     path = photo(tmp_path / name)
     assert names(path) == names(tmp_path) == [str(path)]

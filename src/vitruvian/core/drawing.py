@@ -113,35 +113,40 @@ def draw_pose(image: Image, pose: Pose, width: float) -> None:
         pose: The joints.
         width: Of a limb, in pixels.
     """
-    skeleton = pose.skeleton
+    edges, joints = _plan(pose.skeleton)
     points = _fixed(pose.joints[:, :2])
-    found = (pose.found & np.isfinite(pose.joints).all(axis=1)).tolist()
+    found = (pose.joints[:, 2] > 0).tolist()
     limb, rim = max(1, round(width)), max(1, round(width * 0.35))
-    limbs = [
-        (points[a], points[b], colour)
-        for (a, b), colour in zip(
-            skeleton.edge_indices.tolist(), limb_colours(skeleton), strict=True
-        )
-        if found[a] and found[b]
-    ]
+    limbs = [(points[a], points[b], colour) for a, b, colour in edges if found[a] and found[b]]
     if limb > 1:  # a dark rim keeps the limb legible on any ground
         for start, end, _ in limbs:
             cv2.line(image, start, end, _EDGE, limb + 2 * rim, cv2.LINE_4, _SHIFT)
     for start, end, colour in limbs:
         cv2.line(image, start, end, colour, limb, cv2.LINE_AA, _SHIFT)
-    colours = joint_colours(skeleton)
     large = round(max(1.5, width * 0.95) * (1 << _SHIFT))
-    for place, name in enumerate(skeleton.joints):
-        if not found[place]:
+    for point, there, (colour, small) in zip(points, found, joints, strict=True):
+        if not there:
             continue
-        if name.endswith(_SMALL_JOINTS):
-            radius = large * 2 // 3
-        else:
-            radius = large
-            if limb > 1:
-                outer = radius + (rim << _SHIFT)
-                cv2.circle(image, points[place], outer, _EDGE, cv2.FILLED, cv2.LINE_8, _SHIFT)
-        cv2.circle(image, points[place], radius, colours[place], cv2.FILLED, cv2.LINE_AA, _SHIFT)
+        if limb > 1 and not small:
+            outer = large + (rim << _SHIFT)
+            cv2.circle(image, point, outer, _EDGE, cv2.FILLED, cv2.LINE_8, _SHIFT)
+        radius = large * 2 // 3 if small else large
+        cv2.circle(image, point, radius, colour, cv2.FILLED, cv2.LINE_AA, _SHIFT)
+
+
+@lru_cache(maxsize=32)
+def _plan(
+    skeleton: Skeleton,
+) -> tuple[list[tuple[int, int, Colour]], list[tuple[Colour, bool]]]:
+    """Of each edge its ends and colour; of each joint its colour and whether it is a small one."""
+    edges = [
+        (a, b, colour)
+        for (a, b), colour in zip(
+            skeleton.edge_indices.tolist(), limb_colours(skeleton), strict=True
+        )
+    ]
+    small = [name.endswith(_SMALL_JOINTS) for name in skeleton.joints]
+    return edges, list(zip(joint_colours(skeleton), small, strict=True))
 
 
 def contact_sheet(images: Sequence[Image], *, columns: int, width: int = 320) -> Image:
@@ -191,7 +196,7 @@ def _draw_face(image: Image, face: Face, least: float) -> None:
     radius = round(max(0.8, 0.6 * least, 0.022 * size) * (1 << _SHIFT))
     for point in _fixed(face.landmarks):
         cv2.circle(image, point, radius + 12, _EDGE, cv2.FILLED, cv2.LINE_8, _SHIFT)
-        cv2.circle(image, point, radius, _FACE, cv2.FILLED, cv2.LINE_AA, _SHIFT)
+        cv2.circle(image, point, radius, _FACE, cv2.FILLED, cv2.LINE_8, _SHIFT)
 
 
 @lru_cache(maxsize=512)
@@ -204,7 +209,7 @@ def _glyph(letter: str, size: int) -> NDArray[np.float32]:
     width = round(font.getlength("0" if letter.isdigit() else letter))
     picture = Pictures.new("L", (width, round(size * 1.3)))
     ImageDraw.Draw(picture).text((0, size * 1.05), letter, fill=255, font=font, anchor="ls")
-    return np.asarray(picture)[..., None] / np.float32(255)
+    return (np.asarray(picture)[..., None] / 255).astype(np.float32)
 
 
 @lru_cache(maxsize=256)

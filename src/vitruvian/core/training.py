@@ -21,6 +21,7 @@ from typing import Any
 import torch
 import yaml
 from jsonargparse import ArgumentError
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
@@ -194,12 +195,21 @@ def train(
     if state.is_file():
         say(_where(state))
     started = time.monotonic()
-    trainer.fit(
-        system,
-        datamodule=cli.datamodule,
-        ckpt_path=str(state) if state.is_file() else None,
-        weights_only=True,
-    )
+    try:
+        trainer.fit(
+            system,
+            datamodule=cli.datamodule,
+            ckpt_path=str(state) if state.is_file() else None,
+            weights_only=True,
+        )
+    except SystemExit:  # how Lightning leaves after ^C
+        if not trainer.interrupted:
+            raise
+    except MisconfigurationException as error:
+        problem = " ".join(str(error).split())
+        raise InputError(
+            f"The recipe {recipe.name} with these settings: {problem[:300]}"
+        ) from error
     if trainer.interrupted:
         raise KeyboardInterrupt
     if not state.is_file():
@@ -267,7 +277,7 @@ def _keep_settings(cli: RecipeCLI, folder: Path) -> None:
     file = folder / CONFIG
     if file.is_file() and (folder / LAST).is_file():
         before, now = yaml.safe_load(file.read_text(encoding="utf-8")), yaml.safe_load(text)
-        other = [key for key in KEPT_SETTINGS if before.get(key) != now.get(key)]
+        other = [key for key in KEPT_SETTINGS if _set(before.get(key)) != _set(now.get(key))]
         if other:
             raise InputError(
                 f"The run in {folder} was started with other settings ({', '.join(other)}): give "
@@ -275,6 +285,13 @@ def _keep_settings(cli: RecipeCLI, folder: Path) -> None:
             )
     with whole_file(file) as part:
         part.write_text(text, encoding="utf-8")
+
+
+def _set(value: Any) -> Any:
+    """A setting without what is None in it: an option that came later changes no run."""
+    if isinstance(value, dict):
+        return {key: _set(item) for key, item in value.items() if item is not None}
+    return value
 
 
 def _where(state: Path) -> str:

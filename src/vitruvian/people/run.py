@@ -69,8 +69,9 @@ def run(
     sources, problems = find_sources(given)
     annotated = Path(out, "annotated").resolve()
     sources = [source for source in sources if not _is_below(source, annotated)]
-    if not sources and not problems:
-        raise InputError(f"{given[0]} holds only what was drawn here: give other inputs.")
+    if not sources and len(problems) < 2:
+        nothing = f"{' '.join(given)} holds only what was drawn here: give other inputs."
+        raise InputError(problems[0] if problems else nothing)
     folder = OutFolder(out, overwrite=overwrite)
     try:
         job = _Job(given, sources, problems, options, folder, make_detector, watcher or Watcher())

@@ -38,8 +38,8 @@ _PHOTO_MAGIC = re.compile(
     re.DOTALL,
 )
 _VIDEO_MAGIC = re.compile(
-    rb".{4}(ftyp|moov|mdat|free|skip|wide|pnot)|\x1aE\xdf\xa3|RIFF.{4}AVI |\0\0\1[\xb3\xba]|FLV\1"
-    rb"|0&\xb2u\x8ef\xcf\x11|OggS|YUV4MPEG2|\x06\x0e\x2b\x34|\0?\0\0\1[\x09\x40\x42\x67]"
+    rb".{4}(ftyp|moov|mdat|free|skip|wide|pnot)|\x1aE\xdf\xa3|RIFF.{4}AVI "
+    rb"|FLV\x01|\0\0\x01[\xb3\xba]|0&\xb2u\x8ef\xcf\x11|OggS|YUV4MPEG2|\x06\x0e\x2b\x34|\0?\0\0\x01[\x09\x40\x42\x67]"
     rb"|G.{187}G|.{4}G.{191}G",
     re.DOTALL,
 )

@@ -31,8 +31,8 @@ from vitruvian.people.smoothing import TrackSmoother
 
 Array = NDArray[np.float64]
 
-_DRIFT = 1.0  # body sizes a second that a person may leave the foreseen path by
-_UNKNOWN_DRIFT = 2.0  # likewise, on top, of somebody seen once: it may be a runner
+_DRIFT = 0.6  # body sizes a second that a person may leave the foreseen path by
+_UNKNOWN_DRIFT = 1.5  # likewise, on top, of somebody seen once: it may be a runner
 _COAST = 0.8  # seconds that a lost person is thought to go on walking
 _INERTIA = 0.15  # seconds over which the velocity is averaged
 _NEW_JOINT_SIGMA = 0.079  # of a joint that COCO does not know, as of a shoulder
@@ -68,7 +68,7 @@ class Tracker:
         alike: Least similarity, in [0, 1], of a detection and its track.
     """
 
-    def __init__(self, *, memory: float = 1.5, sure: float = 0.4, alike: float = 0.2) -> None:
+    def __init__(self, *, memory: float = 1.0, sure: float = 0.4, alike: float = 0.25) -> None:
         self.memory = memory
         self.sure = sure
         self.alike = alike

@@ -100,6 +100,8 @@ class VideoReader:
             return
         size = {"width": first.width, "height": first.height}
         beginning = float((self._stream.start_time or 0) * self._stream.time_base)
+        if self._container.format.name == "avi" and first.time is not None:
+            beginning = first.time  # AVI stores no times; FFmpeg's are late by the decoder's delay
         period = float(1 / self.rate)
         seconds = -period
         index = 0
@@ -261,7 +263,11 @@ def _sensible_rate(stream: Any) -> Fraction:
 
 def _duration(stream: Any, container: Any) -> float | None:
     if stream.duration:
-        return float(stream.duration * stream.time_base)
+        seconds = stream.duration * stream.time_base
+        if container.format.name == "avi" and stream.average_rate:
+            # FFmpeg shortens the duration of a truncated AVI to what is there.
+            seconds = max(seconds, stream.frames / stream.average_rate)
+        return float(seconds)
     # The container's is its longest stream's: it says nothing of the video where there is sound.
     if container.duration and len(container.streams) == 1:
         return float(container.duration / av.time_base)

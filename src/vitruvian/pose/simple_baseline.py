@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from vitruvian.core.errors import InputError, UnknownNameError
+from vitruvian.core.published import load_published, read_checkpoint
 from vitruvian.core.records import Frame, Person, Pose
 from vitruvian.core.skeletons import SKELETONS, find_skeleton
 from vitruvian.core.system import Batch, System, gathered
@@ -191,6 +192,8 @@ class SimpleBaseline(System):
         channels: Order in which the network sees colours. The published weights want "bgr"; the
             mean and deviation are ImageNet's of red, green, blue in either case, as published.
         channels_last: Memory order of the network; faster on recent CPUs and GPUs.
+        backbone: Training begins with this checkpoint of a ResNet that classifies pictures, in
+            torchvision's layout (the paper: ImageNet's); None: with random numbers.
     """
 
     card_name = "simple_baseline"
@@ -213,9 +216,11 @@ class SimpleBaseline(System):
         flip_test: bool = True,
         channels: Literal["bgr", "rgb"] = "bgr",
         channels_last: bool = False,
+        backbone: str | None = None,
     ) -> None:
         super().__init__()
-        self.save_hyperparameters()
+        self.save_hyperparameters(ignore=["backbone"])
+        self.backbone = backbone
         self.skeleton = find_skeleton(skeleton)
         self.network = PoseResNet(
             len(self.skeleton),
@@ -262,12 +267,21 @@ class SimpleBaseline(System):
         return decode_joints(maps.cpu().numpy(), self.input_size, decoder=self.decoder)
 
     def setup(self, stage: str) -> None:
-        """Look whether data and network speak of the same crops.
+        """Look whether data and network speak of the same crops; begin with the backbone.
 
         Raises:
             InputError: they do not.
+            WeightsError: the backbone's checkpoint is damaged or another network's.
         """
-        del stage
+        if stage == "fit" and self.backbone:
+            head = {
+                key: value
+                for key, value in self.network.state_dict().items()
+                if key.startswith(("deconv_layers.", "final_layer."))
+            }
+            state = {**read_checkpoint(self.backbone), **head}
+            classifier = ("fc.weight", "fc.bias")
+            load_published(self.network, state, origin=self.backbone, unused=classifier)
         trainer: Any = self.trainer
         data = trainer.datamodule
         if data is not None and tuple(data.input_size) != self.input_size:
