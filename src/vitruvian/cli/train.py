@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -48,6 +49,8 @@ def train(
     from vitruvian.core.training import train as run
 
     result = run(name, file, folder, context.args, overwrite=overwrite)
+    if os.environ.get("LOCAL_RANK", "0") != "0":
+        return  # the first process of several speaks for all
     if result["already"]:
         say(
             f"The run in {folder} is finished ({result['epochs']} epochs); --overwrite starts anew."

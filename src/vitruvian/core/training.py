@@ -132,6 +132,8 @@ def quiet() -> None:
         ".*_pytree.*",
         ".*LeafSpec.*",
         ".*checkpoint directory.*",
+        ".*sync_dist=True.*",  # the metrics are of all processes' people already
+        ".*Using `DistributedSampler`.*",
         ".*LightningCLI's args parameter.*",
     ):
         warnings.filterwarnings("ignore", text)

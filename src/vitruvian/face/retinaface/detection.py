@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from vitruvian.core.inference import Backend, Runner, make_batch, make_runner
+from vitruvian.core.inference import Backend, Preprocessor, Runner, make_runner
 from vitruvian.core.records import Face, Frame
 from vitruvian.core.timing import Timings
 from vitruvian.core.weights import Weights
@@ -138,6 +138,7 @@ class RetinaFace:
         self.options = options or FaceOptions()
         self.long_side = long_side
         self.timings = timings or Timings()
+        self._preprocess = Preprocessor(STRIDES[-1], mean=MEAN[::-1])
 
     @classmethod
     def from_weights(
@@ -162,8 +163,7 @@ class RetinaFace:
         scale = min(1.0, self.long_side / max(height, width))
         rows, columns = max(1, round(height * scale)), max(1, round(width * scale))
         with self.timings.stage("resize"):
-            # Maps of whole sizes at the coarsest stride, too.
-            batch = make_batch(images, (rows, columns), STRIDES[-1], mean=MEAN[::-1])
+            batch = self._preprocess(images, (rows, columns))
         with self.timings.stage("faces network"):
             boxes, scores, landmarks = self.runner(batch)
         with self.timings.stage("faces"):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from vitruvian.core.inference import Backend, Runner, make_batch, make_runner
+from vitruvian.core.inference import Backend, Preprocessor, Runner, make_runner
 from vitruvian.core.records import Frame, Person, Pose
 from vitruvian.core.skeletons import OPENPOSE18
 from vitruvian.core.timing import Timings
@@ -61,6 +61,8 @@ class OpenPose:
         self.height = height
         self.scales = tuple(scales)
         self.timings = timings or Timings()
+        # Beyond the picture the input is mid-grey, as the network's own padding.
+        self._preprocess = Preprocessor(SIZE_MULTIPLE, mean=(127.5,) * 3, scale=1 / 127.5)
 
     @classmethod
     def from_weights(
@@ -132,10 +134,7 @@ class OpenPose:
         rows = max(SIZE_MULTIPLE, round(self.height * scale))
         columns = max(SIZE_MULTIPLE, round(self.height * scale * width / height))
         with self.timings.stage("resize"):
-            # Beyond the picture the input is mid-grey, as the network's own padding.
-            batch = make_batch(
-                images, (rows, columns), SIZE_MULTIPLE, mean=(127.5,) * 3, scale=1 / 127.5
-            )
+            batch = self._preprocess(images, (rows, columns))
         with self.timings.stage("people network"):
             heatmaps, affinities = self.runner(batch)
         with self.timings.stage("group"):

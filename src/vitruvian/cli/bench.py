@@ -1,0 +1,124 @@
+"""`vitruvian bench`: how fast it is, beside its peers in the same process."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from vitruvian.cli.output import print_json, say
+from vitruvian.core.errors import InputError, UnknownNameError
+from vitruvian.core.files import data_root
+
+if TYPE_CHECKING:
+    from vitruvian.people.bench import Spread
+
+SUBJECTS = ("analyze",)
+PHOTOS = ("people_media/COCO_val2014_000000000192.jpg",)  # below the data root; four people
+FALLBACK = "examples/photos/street_0240.jpg"
+
+EPILOG = """
+Examples:
+
+  vitruvian bench analyze                          stages of a photo and a 720p frame, peers
+
+  vitruvian bench analyze --photo mine.jpg --threads 2 --json
+
+  vitruvian bench analyze --memory                 also: ten minutes of video beside ten seconds
+
+Figures are the median and the 90th percentile of the rounds, in milliseconds. On a busy machine
+look at the ratios, not at the figures.
+"""
+
+
+def bench(
+    subject: Annotated[str, typer.Argument(help="What to measure: analyze.")],
+    photo: Annotated[
+        Path | None, typer.Option(help="The photo to measure with; it is fitted to 640×480.")
+    ] = None,
+    threads: Annotated[int, typer.Option(min=1, help="Threads that every library gets.")] = 1,
+    runs: Annotated[
+        int, typer.Option(min=1, help="Rounds that count, after three that do not.")
+    ] = 30,
+    peers: Annotated[bool, typer.Option(help="Measure other libraries, too.")] = True,
+    memory: Annotated[
+        bool, typer.Option("--memory", help="Measure memory over video lengths (two minutes).")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object as the last line of stdout.")
+    ] = False,
+) -> None:
+    """Measure speed and memory of the main job, stage by stage.
+
+    One process, the same threads for every library, pictures in the page cache. Networks are timed
+    by every way to run them; torchvision's Keypoint R-CNN (random weights, 640×480, 100 proposals,
+    10 boxes) is the peer.
+    """
+    if subject not in SUBJECTS:
+        raise UnknownNameError("benchmark", subject, SUBJECTS)
+    from vitruvian.people import bench as bench_people
+    from vitruvian.people.photos import read_photo
+
+    picture = read_photo(_photo(photo))
+    bench_people.fix_threads(threads)
+    report: dict[str, Any] = {"machine": bench_people.machine(threads), "runs": runs}
+    say("Measuring the photo's stages …")
+    whole = bench_people.bench_photo(picture, runs)
+    report["photo 640×480"] = _plain(whole)
+    say("Measuring a 720p video's stages …")
+    report["video frame 1280×720"] = _plain(bench_people.bench_video(picture, runs))
+    drawing = bench_people.bench_drawing(picture, runs)
+    report["other"] = {"drawing five people on 720p": asdict(drawing)}
+    say("Measuring ways to run the people network …")
+    report["people network at 432×368"] = _plain(bench_people.bench_networks(runs))
+    if peers:
+        say("Measuring Keypoint R-CNN …")
+        peer = bench_people.bench_keypoint_rcnn(max(5, runs // 5))
+        report["peers"] = {"torchvision Keypoint R-CNN": asdict(peer)}
+        report["ratios"] = {"Keypoint R-CNN / photo": round(peer.median / whole["all"].median, 1)}
+    if memory:
+        say("Measuring memory over video lengths …")
+        report["memory, MiB"] = bench_people.bench_memory(picture)
+    _tell(report)
+    if as_json:
+        print_json(report)
+
+
+def _photo(given: Path | None) -> Path:
+    if given is not None:
+        return given
+    for path in (*(data_root() / name for name in PHOTOS), Path(FALLBACK)):
+        if path.is_file():
+            return path
+    raise InputError("There is no photo to measure with here: give one, --photo FILE.")
+
+
+def _plain(spreads: dict[str, Spread]) -> dict[str, dict[str, float]]:
+    return {name: asdict(spread) for name, spread in spreads.items()}
+
+
+def _tell(report: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    machine = report["machine"]
+    versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
+    console.print(
+        f"{machine['processor']}, {machine['threads']} thread(s), {report['runs']} rounds"
+    )
+    console.print(f"Python {machine['python']}, {versions}", highlight=False)
+    for title, rows in report.items():
+        if title in ("machine", "runs"):
+            continue
+        spread = isinstance(next(iter(rows.values())), dict)
+        table = Table(title, *(("median ms", "p90 ms") if spread else ("",)), box=None)
+        for column in table.columns[1:]:
+            column.justify = "right"
+        for name, row in rows.items():
+            cells = (row["median"], row["p90"]) if spread else (row,)
+            table.add_row(name, *(f"{cell:,.2f}" if spread else f"{cell:,}" for cell in cells))
+        console.print()
+        console.print(table)
