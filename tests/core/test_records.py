@@ -81,15 +81,13 @@ def some_frame(seed, people=2, faces=1):
             rng.uniform(0, 99, (5, 2)).astype(np.float32),
         )  # fmt: skip
 
-    return Frame(
-        "café\n1.jpg", 3, 0.125, 640, 480,
-        tuple(
-            Person(0.75, rng.uniform(0, 99, 4).astype(np.float32),
-                   Pose(OPENPOSE18, some_joints(OPENPOSE18, seed + i)), face() if i else None, i + 1)
-            for i in range(people)
-        ),
-        tuple(face() for _ in range(faces)),
-    )  # fmt: skip
+    def person(place):
+        box = rng.uniform(0, 99, 4).astype(np.float32)
+        pose = Pose(OPENPOSE18, some_joints(OPENPOSE18, seed + place))
+        return Person(0.75, box, pose, face() if place else None, place + 1)
+
+    found = tuple(person(place) for place in range(people))
+    return Frame("café\n1.jpg", 3, 0.125, 640, 480, found, tuple(face() for _ in range(faces)))
 
 
 @given(st.integers(0, 10_000), st.integers(0, 4), st.integers(0, 3))

@@ -200,50 +200,54 @@ def _card_files() -> Iterable[Path]:
 def _build(kind: Any, value: Any, place: str) -> Any:
     """`value` as TOML gave it, turned into `kind`; a TypeError names the place that is wrong."""
     where = place or "the top"
-    if dataclasses.is_dataclass(kind):
-        if not isinstance(value, dict):
-            msg = f"{where} must be a table"
-            raise TypeError(msg)
-        hints = typing.get_type_hints(kind)
-        unknown = sorted(set(value) - set(hints))
-        if unknown:
-            msg = f"{where} has an unknown field {unknown[0]!r}"
-            raise TypeError(msg)
-        required = {
-            field.name
-            for field in dataclasses.fields(kind)
-            if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
-        }
-        if required - set(value):
-            msg = f"{where} lacks the field {sorted(required - set(value))[0]!r}"
-            raise TypeError(msg)
-        fields = {
-            name: _build(hints[name], item, f"{place}.{name}".strip("."))
-            for name, item in value.items()
-        }
-        return kind(**fields)
+    if isinstance(kind, type) and dataclasses.is_dataclass(kind):
+        return _build_table(kind, _checked(value, dict, where, "a table"), place)
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin is tuple:
-        if not isinstance(value, list):
-            msg = f"{where} must be a list"
-            raise TypeError(msg)
-        return tuple(_build(arguments[0], item, f"{place}[{i}]") for i, item in enumerate(value))
+        items = _checked(value, list, where, "a list")
+        return tuple(_build(arguments[0], item, f"{place}[{i}]") for i, item in enumerate(items))
     if origin is Literal:
         if value not in arguments:
             msg = f"{where} must be one of {', '.join(map(repr, arguments))}, not {value!r}"
             raise TypeError(msg)
         return value
+    if origin is Mapping:
+        items = _checked(value, dict, where, "a table")
+        return {key: _build(arguments[1], item, f"{place}.{key}") for key, item in items.items()}
     if origin in (typing.Union, types.UnionType):
         allowed = tuple(argument for argument in arguments if argument is not type(None))
-    elif origin is not None:  # a mapping
-        if not isinstance(value, dict):
-            msg = f"{where} must be a table"
-            raise TypeError(msg)
-        return {key: _build(arguments[1], item, f"{place}.{key}") for key, item in value.items()}
     else:
         allowed = (float, int) if kind is float else (kind,)
-    if not isinstance(value, allowed) or (isinstance(value, bool) and bool not in allowed):
-        names = " or ".join(t.__name__ for t in allowed)
-        msg = f"{where} must be {names}, not {value!r}"
+    names = " or ".join(t.__name__ for t in allowed)
+    if isinstance(value, bool) and bool not in allowed:
+        allowed = ()
+    return _checked(value, allowed, where, names)
+
+
+def _build_table(kind: type, table: dict[str, Any], place: str) -> Any:
+    hints = typing.get_type_hints(kind)
+    required = {
+        field.name
+        for field in dataclasses.fields(kind)
+        if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+    }
+    where = place or "the top"
+    for problem, names in (
+        ("has an unknown field", set(table) - set(hints)),
+        ("lacks the field", required - set(table)),
+    ):
+        if names:
+            msg = f"{where} {problem} {min(names)!r}"
+            raise TypeError(msg)
+    fields = {
+        name: _build(hints[name], item, f"{place}.{name}".strip("."))
+        for name, item in table.items()
+    }
+    return kind(**fields)
+
+
+def _checked(value: Any, kinds: type | tuple[type, ...], where: str, wanted: str) -> Any:
+    if not isinstance(value, kinds):
+        msg = f"{where} must be {wanted}, not {value!r}"
         raise TypeError(msg)
     return value

@@ -9,7 +9,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from safetensors import SafetensorError
@@ -42,6 +42,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
     if not path.is_file():
         msg = f"There is no checkpoint at {path}."
         raise WeightsError(msg)
+    state: Any
     try:
         if path.suffix == ".safetensors":
             state = load_file(path)

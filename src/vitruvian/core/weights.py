@@ -88,10 +88,8 @@ def find_weights(card: Card, weights: str | Path | None = None) -> Weights:
             layout="published",
         )
     entry = card.find_weights(None if weights is None else str(weights))
-    if entry.tier == "embedded":
-        file = _embedded(entry.location, entry.sha256)
-    else:
-        file = _fetched(entry)
+    embedded = entry.tier == "embedded"
+    file = _embedded(entry.location, entry.sha256) if embedded else _fetched(entry)
     return Weights(
         card.path,
         entry.name,
