@@ -26,14 +26,19 @@ HEAD_JOINTS = ("nose", "left_eye", "right_eye", "left_ear", "right_ear")
 
 MOST_COST = 0.6  # of a face and the person it belongs to, see `face_cost`
 
+# A weak finding is a person where a sure face stands at its head.
+WEAK_SCORE = 0.15
+SURE_FACE = 0.9
+SURE_COST = 0.35
+
 
 def join_faces(
-    poses: Sequence[Pose], faces: Sequence[Face]
+    poses: Sequence[Pose], faces: Sequence[Face], most_cost: float = MOST_COST
 ) -> tuple[list[Face | None], tuple[Face, ...]]:
     """Give each face to the person whose head joints it holds.
 
     Pairs are chosen together, so that the sum of their costs (`face_cost`) is least; a cost over
-    `MOST_COST` is no pair.
+    `most_cost` is no pair.
 
     Returns:
         Each person's face or None, and the faces that belong to nobody.
@@ -45,7 +50,7 @@ def join_faces(
     left = set(range(len(faces)))
     rows, columns = linear_sum_assignment(np.minimum(cost, 1e3))
     for person, face in zip(rows.tolist(), columns.tolist(), strict=True):
-        if cost[person, face] <= MOST_COST:
+        if cost[person, face] <= most_cost:
             given[person] = faces[face]
             left.remove(face)
     return given, tuple(faces[i] for i in sorted(left))
@@ -106,7 +111,12 @@ class PeopleDetector:
         where: dict[str, Any] = {"device": device, "precision": precision, "backend": backend}
         chosen = find_weights(find_card("pose/openpose"), pose_weights)
         self.pose = OpenPose.from_weights(
-            chosen, height=height, scales=scales, timings=self.timings, **where
+            chosen,
+            height=height,
+            scales=scales,
+            weak_score=WEAK_SCORE if faces else None,
+            timings=self.timings,
+            **where,
         )
         self.face: RetinaFace | None = None
         if faces:
@@ -132,7 +142,7 @@ class PeopleDetector:
             faces = self.face.detect(batch) if self.face else [[] for _ in batch]
             with self.timings.stage("join"):
                 for place, found, found_faces in zip(places, people, faces, strict=True):
-                    results[place] = _join(found, found_faces, size)
+                    results[place] = _join(found, found_faces, self.pose.options.min_score, size)
         return results
 
     def describe(self) -> dict[str, Any]:
@@ -145,14 +155,26 @@ class PeopleDetector:
 
 
 def _join(
-    found: Sequence[tuple[Pose, float]], faces: Sequence[Face], size: tuple[int, int]
+    found: Sequence[tuple[Pose, float]],
+    faces: Sequence[Face],
+    least: float,
+    size: tuple[int, int],
 ) -> tuple[tuple[Person, ...], tuple[Face, ...]]:
-    given, rest = join_faces([pose for pose, _ in found], faces)
+    """People and faces of one picture.
+
+    Who scores less than `least` counts only with a sure face at the head, of those that are left.
+    """
+    sure = [(pose, score) for pose, score in found if score >= least]
+    weak = [(pose, score) for pose, score in found if score < least]
+    given, rest = join_faces([pose for pose, _ in sure], faces)
+    known = list(zip(sure, given, strict=True))
+    certain = tuple(face for face in rest if face.score >= SURE_FACE)
+    own, left = join_faces([pose for pose, _ in weak], certain, SURE_COST)
+    known += [(one, face) for one, face in zip(weak, own, strict=True) if face]
     people = tuple(
-        Person(score, person_box(pose, face, size), pose, face)
-        for (pose, score), face in zip(found, given, strict=True)
+        Person(score, person_box(pose, face, size), pose, face) for (pose, score), face in known
     )
-    return people, rest
+    return people, tuple(face for face in rest if face.score < SURE_FACE or face in left)
 
 
 def person_box(pose: Pose, face: Face | None, size: tuple[int, int]) -> NDArray[np.float32]:

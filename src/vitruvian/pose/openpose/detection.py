@@ -6,6 +6,7 @@ Needs no PyTorch: with ONNX Runtime the people of a photo are found without impo
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -43,6 +44,8 @@ class OpenPose:
         options: Of the grouping.
         height: Of the network's input in pixels; the width follows from the picture.
         scales: The picture is read at these multiples of `height`; see `scales.py`.
+        weak_score: Where given, people down to this score come out too, for a caller who has other
+            evidence of them, such as a face.
         timings: Where the stages' times are added.
     """
 
@@ -53,11 +56,13 @@ class OpenPose:
         options: GroupingOptions | None = None,
         height: int = HEIGHT,
         scales: Sequence[float] = SCALES,
+        weak_score: float | None = None,
         timings: Timings | None = None,
     ) -> None:
         self.runner = runner
         self.weights = weights
         self.options = options or OPTIONS
+        self.weak_score = weak_score
         self.height = height
         self.scales = tuple(scales)
         self.timings = timings or Timings()
@@ -90,7 +95,7 @@ class OpenPose:
         results = self._detect(images, self.scales)
         if look_again:
             for place, found in enumerate(results):
-                if not found:
+                if all(score < self.options.min_score for _, score in found):
                     results[place] = self._detect([images[place]], (CLOSER,))[0]
         return results
 
@@ -139,9 +144,12 @@ class OpenPose:
             heatmaps, affinities = self.runner(batch)
         with self.timings.stage("group"):
             cell = np.array([STRIDE * width / columns, STRIDE * height / rows], dtype=np.float32)
+            options = self.options
+            if self.weak_score is not None:
+                options = replace(options, min_score=self.weak_score)
             results = []
             for maps in zip(heatmaps, affinities, strict=True):
-                joints, scores = group_people(*maps, self.options)
+                joints, scores = group_people(*maps, options)
                 joints[..., :2] *= cell
                 results.append((joints, scores))
             return results
