@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -124,7 +125,8 @@ def main() -> None:
     for path in sorted(find_data("people_media").glob("*.jpg")):
         image, name = read_photo(path), path.stem[-3:]
         ((people, faces),) = detector.detect([image], look_again=not arguments.plain)
-        frame = Frame(path.name, 0, 0.0, image.shape[1], image.shape[0], people, faces)
+        numbered = tuple(replace(person, id=place) for place, person in enumerate(people, 1))
+        frame = Frame(path.name, 0, 0.0, image.shape[1], image.shape[0], numbered, faces)
         found, others, spurious = judge(name, frame)
         totals += [len(found), sum(found.values()), others, spurious]
         print(

@@ -141,7 +141,7 @@ class Card:
             if entry.name == name:
                 return entry
         raise UnknownNameError(
-            f"weights of {self.path}", name, [entry.name for entry in self.weights]
+            f"checkpoint of {self.path}", name, [entry.name for entry in self.weights]
         )
 
     def load_class(self) -> type:

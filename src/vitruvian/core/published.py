@@ -6,13 +6,12 @@ A network whose keys differ from the published ones says so by a method
 
 from __future__ import annotations
 
-import pickle
+import warnings
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -39,24 +38,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
         WeightsError: the file is absent, damaged, or holds more than tensors and plain values.
     """
     path = Path(path)
-    if not path.is_file():
-        msg = f"There is no checkpoint at {path}."
-        raise WeightsError(msg)
-    state: Any
-    try:
-        if path.suffix == ".safetensors":
-            state = load_file(path)
-        else:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        msg = (
-            f"{path} is no checkpoint of plain tensors, and nothing else is read: loading other "
-            "objects could run code. Save its state dict with safetensors."
-        )
-        raise WeightsError(msg) from error
-    except (SafetensorError, RuntimeError, OSError, EOFError, ValueError, KeyError) as error:
-        msg = f"{path} is not a whole checkpoint file ({_first_line(error)}); get it again."
-        raise WeightsError(msg) from error
+    state = load_plain(path)
     for wrapping in ("state_dict", "model"):
         if isinstance(state, dict) and isinstance(state.get(wrapping), dict):
             state = state[wrapping]
@@ -67,6 +49,32 @@ def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
     if all(key.startswith("module.") for key in tensors):
         tensors = {key.removeprefix("module."): value for key, value in tensors.items()}
     return tensors
+
+
+def load_plain(path: Path) -> Any:
+    """The content of a checkpoint file: tensors and plain values, as they lie in it.
+
+    Raises:
+        WeightsError: the file is absent, damaged, or holds more than tensors and plain values.
+    """
+    if not path.is_file():
+        msg = f"There is no checkpoint at {path}."
+        raise WeightsError(msg)
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about odd pickles: they are read or refused below
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # a damaged pickle makes its reader raise anything
+        if "GLOBAL" in str(error):
+            msg = (
+                f"{path} holds more than tensors and plain values, and nothing else is read: "
+                "loading other objects could run code; save its state dict alone."
+            )
+        else:
+            msg = f"{path} is no checkpoint, or not a whole one ({_short(error)}): get it again."
+        raise WeightsError(msg) from error
 
 
 def load_published(
@@ -85,7 +93,8 @@ def load_published(
         unused: Published keys that the network has no place for and that may be left out.
 
     Raises:
-        WeightsError: an entry is missing, extra or has another shape; nothing was loaded then.
+        WeightsError: an entry is missing, extra, has another shape or holds a NaN or an infinity;
+            nothing was loaded then.
     """
     theirs = published_names(network)
     ours = network.state_dict()
@@ -100,9 +109,15 @@ def load_published(
         for key, value in ours.items()
         if theirs[key] in state and state[theirs[key]].shape != value.shape
     ]
+    broken = sorted(key for key in expected & set(state) if not state[key].isfinite().all())
     problems = [
         f"{len(found)} {what} ({_few(found)})"
-        for what, found in (("missing", missing), ("extra", extra), ("of another shape", shapes))
+        for what, found in (
+            ("missing", missing),
+            ("extra", extra),
+            ("of another shape", shapes),
+            ("with numbers that are not finite", broken),
+        )
         if found
     ]
     if problems:
@@ -139,5 +154,7 @@ def _few(names: list[str]) -> str:
     return ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:120]
+def _short(error: Exception) -> str:
+    """The reason in a few words; a bare key or place, as some readers raise, says nothing."""
+    lines = str(error).strip().splitlines()
+    return lines[0][:80] if lines and " " in lines[0] else type(error).__name__

@@ -15,9 +15,9 @@ from torch import Tensor, nn
 
 from vitruvian.core.card import Card, Plain, find_card
 from vitruvian.core.device import Precision, choose_device
-from vitruvian.core.errors import WeightsError
+from vitruvian.core.errors import VitruvianError, WeightsError
 from vitruvian.core.files import whole_file
-from vitruvian.core.published import load_published, read_checkpoint, to_published
+from vitruvian.core.published import load_plain, load_published, read_checkpoint, to_published
 from vitruvian.core.weights import Weights
 
 Batch = Mapping[str, Any]
@@ -91,11 +91,13 @@ class System(LightningModule):
         """
         chosen = choose_device(device, precision)
         state = network_state(weights.file)
-        said = {**cls.arguments_of(state), **weights.arguments, **saved_arguments(weights)}
         try:
+            said = {**cls.arguments_of(state), **weights.arguments, **saved_arguments(weights)}
             system = cls(**{**said, **arguments})
-        except (TypeError, ValueError) as error:
-            msg = f"{weights.file} was made with other options than {cls.__name__} has ({error})."
+        except WeightsError:
+            raise
+        except (TypeError, ValueError, VitruvianError) as error:
+            msg = f"{weights.file} makes no {cls.__name__} with these options ({error})."
             raise WeightsError(msg) from error
         load_published(system.network, state, origin=str(weights.file))
         system.chosen = chosen
@@ -154,9 +156,13 @@ def saved_arguments(weights: Weights) -> dict[str, Plain]:
         if owner != weights.system:
             msg = f"{weights.file} holds weights of {owner}, not of {weights.system}."
             raise WeightsError(msg)
-        return dict(json.loads(metadata.get("arguments", "{}")))
-    content = torch.load(weights.file, map_location="cpu", weights_only=True)
-    found = content.get("hyper_parameters", {}) if isinstance(content, dict) else {}
+        found = json.loads(metadata.get("arguments", "{}"))
+    else:
+        content = load_plain(weights.file)
+        found = content.get("hyper_parameters", {}) if isinstance(content, dict) else {}
+    if not isinstance(found, dict):
+        msg = f"{weights.file} holds arguments that are no names and values: get it again."
+        raise WeightsError(msg)
     return {key: value for key, value in found.items() if not key.startswith("_")}
 
 

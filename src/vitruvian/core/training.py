@@ -313,16 +313,14 @@ def read_state(file: Path) -> dict[str, Any]:
     Raises:
         WeightsError: the file is absent, damaged or no training checkpoint.
     """
-    if not file.is_file():
-        raise WeightsError(f"There is no checkpoint at {file}.")
     try:
-        content = torch.load(file, map_location="cpu", weights_only=True)
-        if not {"state_dict", "epoch", "global_step"} <= set(content):
-            raise WeightsError(f"{file} is no training checkpoint: give a .ckpt of a run folder.")
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, TypeError) as error:
+        content = load_plain(file)
+    except WeightsError as error:
         raise WeightsError(
             f"The checkpoint {file} is damaged; start anew with --overwrite, or give another one."
         ) from error
+    if not isinstance(content, dict) or not {"state_dict", "epoch", "global_step"} <= set(content):
+        raise WeightsError(f"{file} is no training checkpoint: give a .ckpt of a run folder.")
     return content
 
 

@@ -31,6 +31,8 @@ WEAK_SCORE = 0.15
 SURE_FACE = 0.9
 SURE_COST = 0.35
 
+FREE_FACE = 0.7  # least score of a face that belongs to nobody: ties and bears score less
+
 
 def join_faces(
     poses: Sequence[Pose], faces: Sequence[Face], most_cost: float = MOST_COST
@@ -174,7 +176,8 @@ def _join(
     people = tuple(
         Person(score, person_box(pose, face, size), pose, face) for (pose, score), face in known
     )
-    return people, tuple(face for face in rest if face.score < SURE_FACE or face in left)
+    free = [face for face in rest if face.score < SURE_FACE or face in left]
+    return people, tuple(face for face in free if face.score >= FREE_FACE)
 
 
 def person_box(pose: Pose, face: Face | None, size: tuple[int, int]) -> NDArray[np.float32]:
