@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+from PIL import Image
 
 import vitruvian
 from vitruvian.cli import VERBS, main
@@ -122,6 +125,50 @@ def test_a_closed_pipe_is_quiet():
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
     assert "Error" not in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_predict_does_the_good_photos_and_lists_the_bad(capsys, tmp_path):
+    names = [tmp_path / "good.png", tmp_path / "новое\n.png", Path(f"{tmp_path}/b\udcff.png")]
+    for name in names:
+        Image.new("RGB", (48, 64)).save(name)
+    bad = tmp_path / "bad.png"
+    bad.write_bytes(names[0].read_bytes()[:60])
+    out = tmp_path / "out"
+    code, text, err = run(capsys, "predict", "openpose", *names, bad, "--out", out, "--json")
+    assert code == 1
+    assert str(bad) in err
+    found = json.loads(text.splitlines()[-1])
+    assert [frame["source"] for frame in found["frames"]] == [str(name) for name in names]
+    assert len(found["problems"]) == 1
+    assert len((out / "records.jsonl").read_text().splitlines()) == 3
+    assert len(list(out.glob("*.png"))) == 3
+
+
+def test_predict_refuses_two_photos_that_would_be_one_file(capsys, tmp_path):
+    for name in ("a.png", "a.jpg"):
+        Image.new("RGB", (48, 64)).save(tmp_path / name)
+    names = (tmp_path / "a.png", tmp_path / "a.jpg")
+    code, _, err = run(capsys, "predict", "openpose", *names, "--out", tmp_path / "out")
+    assert code == 1
+    assert "same name" in err
+
+
+def test_a_terminal_that_knows_no_greek():
+    command = [sys.executable, "-c", "from vitruvian.cli import main; main()", "systems"]
+    done = subprocess.run(
+        [*command, "pose/openpose"],
+        env={**os.environ, "PYTHONIOENCODING": "latin-1"},
+        capture_output=True,
+        encoding="latin-1",
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert r"d²/2\u03c3²" in done.stdout
+
+
+def test_json_survives_a_name_that_is_no_unicode(capsys):
+    print_json({"name": "b\udcff.jpg"})
+    assert json.loads(capsys.readouterr().out) == {"name": "b\udcff.jpg"}
 
 
 def test_json_has_no_nan(capsys):

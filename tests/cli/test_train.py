@@ -116,6 +116,16 @@ def test_test_scores_the_best_checkpoint_and_prints_json(data, unbroken):
     assert {"pck@0.2", "pck@0.2/ankle", "pcp"} <= scores.keys()
 
 
+def test_norm_is_an_option_of_every_recipe(data, tmp_path):
+    done = run(*train(data, tmp_path / "sn", "--norm", "switchable", "--trainer.max_epochs", "1"))
+    assert done.returncode == 0, done.stderr
+    keys = load_file(tmp_path / "sn" / "weights.safetensors").keys()
+    assert any(key.endswith("mean_weight") for key in keys)
+    wrong = run(*train(data, tmp_path / "x", "--norm", "switchible"))
+    assert wrong.returncode == 1
+    assert "Did you mean 'switchable'?" in wrong.stderr
+
+
 def test_predict_and_export_use_the_weights(data, unbroken, tmp_path):
     weights = unbroken / "weights.safetensors"
     photo = next((data / "images").iterdir())

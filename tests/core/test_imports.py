@@ -62,6 +62,10 @@ def test_every_folder_has_its_place():
             ("torch", "cv2", "lightning"),
         ),
         ("import vitruvian; vitruvian.analyze", ("lightning", "matplotlib")),
+        (
+            "import vitruvian.people.run, vitruvian.people.detector",
+            ("torch", "scipy", "lightning", "matplotlib"),
+        ),
     ],
 )
 def test_nothing_heavy_is_imported_early(code, absent):

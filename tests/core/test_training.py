@@ -39,7 +39,8 @@ def small(**options):
 
 def test_every_recipe_is_named_by_a_card():
     named = {recipe for card in vitruvian.systems().values() for recipe in card.recipes}
-    assert set(recipes()) == named == set(SETS)
+    assert set(recipes()) == named
+    assert {name for name in named if name.startswith("pose/")} == set(SETS)
 
 
 @pytest.mark.parametrize("name", SETS)

@@ -227,6 +227,8 @@ def test_no_camera_and_no_stream(command) -> None:
     code, text = command("camera:97", "--out", "out")
     assert code == 1
     assert "camera:97" in text
+    write_picture(Path("photo.jpg"))
+    assert command("photo.jpg", "--out", "out")[0] == 0  # what failed has not taken the folder
     code, text = command("http://127.0.0.1:9/x.mp4", "--out", "out2")
     assert code == 1
     assert "127.0.0.1" in text
@@ -358,7 +360,7 @@ main(["analyze", *sys.argv[1:]])
 def test_interrupt_from_the_keyboard_leaves_whole_files(tmp_path) -> None:
     media = tmp_path / "media"
     write_picture(media / "a.jpg")
-    write_clip(media / "clip.mp4", frames=60)
+    write_clip(media / "clip.mp4", frames=400)
     out = tmp_path / "out"
     process = subprocess.Popen(
         [sys.executable, "-c", INTERRUPTED, str(media), "--out", str(out)],
@@ -389,10 +391,20 @@ def test_interrupt_from_the_keyboard_leaves_whole_files(tmp_path) -> None:
     assert records.read_bytes() == (tmp_path / "whole/people.jsonl").read_bytes()
 
 
-def test_folder_of_another_version(tmp_path) -> None:
+@pytest.mark.parametrize("content", ['{"schema": 99}', "[1]"])
+def test_folder_of_another_version(tmp_path, content) -> None:
     write_picture(tmp_path / "a.jpg")
     folder = tmp_path / "out/.vitruvian"
     folder.mkdir(parents=True)
-    (folder / "state.json").write_text('{"schema": 99}')
+    (folder / "state.json").write_text(content)
     with pytest.raises(InputError, match="another version"):
         run([str(tmp_path / "a.jpg")], tmp_path / "out")
+
+
+@pytest.mark.parametrize("content", ["[1]", '{"a": 1}', "no JSON"])
+def test_run_json_that_somebody_changed(command, tmp_path, content) -> None:
+    write_picture(tmp_path / "a.jpg")
+    assert command("a.jpg", "--out", "out")[0] == 0
+    (tmp_path / "out/run.json").write_text(content)
+    assert command("a.jpg", "--out", "out")[0] == 0
+    assert json.loads((tmp_path / "out/run.json").read_text())["counts"]["photos"] == 1

@@ -10,6 +10,7 @@ from vitruvian.core.records import Face, Pose
 from vitruvian.core.skeletons import OPENPOSE18
 from vitruvian.people.detector import PeopleDetector, join_faces, person_box
 from vitruvian.people.photos import read_photo
+from vitruvian.pose.openpose.detection import SIZE_MULTIPLE, WIDEST, input_size
 
 HEAD = {"nose": (0, 0), "left_eye": (8, -8), "right_eye": (-8, -8), "left_ear": (20, -5)}
 
@@ -41,6 +42,19 @@ def test_a_large_face_beside_a_small_head_is_not_its_own():
     own, other = face(104, 104), face(60, 140, scale=3)
     assert join_faces(poses, [other, own]) == ([own], (other,))
     assert join_faces(poses, [other]) == ([None], (other,))
+
+
+def test_no_picture_is_too_long_or_too_small():
+    """A strip of 1250 : 1 at full height would take eight gigabytes."""
+    for height, width in ((4, 5000), (5000, 3), (1, 1), (50, 20000), (1000, 1300)):
+        rows, columns = input_size(height, width, 480)
+        assert rows * columns <= 1.2 * WIDEST * 480**2
+        assert min(rows, columns) >= 2 * SIZE_MULTIPLE
+    assert input_size(480, 640, 480) == (480, 640)
+    assert input_size(480, 1920, 480) == (480, 1920)
+    strip = np.zeros((4, 5000, 3), np.uint8)
+    detector = PeopleDetector(height=64, scales=(1.0,), backend="torch", device="cpu")
+    assert detector.detect([strip], look_again=True) == [((), ())]
 
 
 def test_a_person_without_a_head_has_no_face():

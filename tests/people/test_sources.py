@@ -130,3 +130,22 @@ def test_the_folder_of_examples(data_set) -> None:
     sources, problems = find_sources([data_set("people_media")])
     kinds = [source.kind for source in sources]
     assert (kinds.count("photo"), kinds.count("video"), problems) == (20, 5, [])
+
+
+def test_folder_that_cannot_be_read_is_told(tmp_path, monkeypatch) -> None:
+    photo(tmp_path / "a" / "good.jpg")
+    photo(tmp_path / "a" / "locked" / "hidden.jpg")
+    scan = os.scandir
+
+    def refuse(path):
+        if str(path).endswith("locked"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)  # root, who may run the tests, may read all
+    sources, problems = find_sources([tmp_path / "a"])
+    assert [source.name for source in sources] == [str(tmp_path / "a" / "good.jpg")]
+    assert len(problems) == 1
+    assert "locked cannot be read (Permission denied)" in problems[0]
+    with pytest.raises(InputError, match="locked cannot be read"):
+        find_sources([tmp_path / "a" / "locked"])

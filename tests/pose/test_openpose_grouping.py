@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.extra.numpy import array_shapes, arrays
-from scipy.optimize import linear_sum_assignment
 
 from vitruvian.core.skeletons import OPENPOSE18
 from vitruvian.pose.openpose.grouping import (
     AFFINITY_CHANNELS,
     LIMBS,
     GroupingOptions,
-    best_assignment,
     find_peaks,
     group_people,
     match_limbs,
@@ -184,26 +179,3 @@ def test_a_joint_is_matched_once_a_limb_and_ties_keep_their_order() -> None:
     assert (np.diff(limbs.score) <= 0).all()
     equal = np.flatnonzero(np.diff(limbs.score) == 0)
     assert (limbs.kind[equal] <= limbs.kind[equal + 1]).all()
-
-
-def test_five_people_take_milliseconds() -> None:
-    people = np.stack([FIGURE * 16 + [10 + 14 * i, 22] for i in range(5)])
-    maps = draw(people)
-    times = []
-    for _ in range(5):
-        start = time.perf_counter()
-        group_people(*maps, OPTIONS)
-        times.append(time.perf_counter() - start)
-    assert min(times) < 0.03  # measured: 1 ms; ten times that and more is a mistake
-
-
-@settings(max_examples=100, deadline=None)
-@given(
-    arrays(np.float64, array_shapes(min_dims=2, max_dims=2, max_side=7), elements=st.floats(0, 1))
-)
-def test_the_assignment_is_the_best_one(gains: np.ndarray) -> None:
-    columns = best_assignment(gains.tolist())
-    used = [column for column in columns if column >= 0]
-    assert len(used) == len(set(used)) == min(gains.shape)
-    total = sum(gains[row, column] for row, column in enumerate(columns) if column >= 0)
-    assert total == pytest.approx(gains[linear_sum_assignment(-gains)].sum(), abs=1e-9)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import sys
 from collections.abc import Sequence
 
@@ -28,13 +29,13 @@ INTRO = "Vitruvian sees people: it finds, measures and re-creates them in pictur
 EPILOG = """
 Examples:
 
-  vitruvian analyze photo.jpg                         people of a photo, into vitruvian-out
+  vitruvian analyze photo.jpg                      people of a photo
 
-  vitruvian train pose/simple_baseline_lsp            a network from scratch
+  vitruvian train pose/simple_baseline_lsp         a network from scratch
 
-  vitruvian test pose/simple_baseline_lsp --json      its score
+  vitruvian test pose/simple_baseline_lsp --json   its score
 
-  vitruvian systems pose/openpose                     what is known of a system
+  vitruvian systems pose/openpose                  what is known of a system
 
 Every verb has --help and --debug, which shows the trace of an error.
 """
@@ -89,6 +90,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Args:
         arguments: What follows `vitruvian`; those of the process where left out.
     """
+    for stream in (sys.stdout, sys.stderr):
+        # A file name, or a σ, may not fit the terminal.
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")
     given = list(sys.argv[1:] if arguments is None else arguments)
     end = given.index("--") if "--" in given else len(given)
     debug = "--debug" in given[:end]

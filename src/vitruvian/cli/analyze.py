@@ -18,19 +18,19 @@ if TYPE_CHECKING:
 EPILOG = """
 Examples:
 
-  vitruvian analyze photo.jpg                     into vitruvian-out
+  vitruvian analyze photo.jpg                  into vitruvian-out
 
-  vitruvian analyze holiday/ --out people         a folder, with sub-folders
+  vitruvian analyze holiday/ --out people      a folder, with sub-folders
 
-  vitruvian analyze holiday/ --out people         again: goes on, does new ones
+  vitruvian analyze holiday/ --out people      again: goes on, does new ones
 
-  vitruvian analyze "cup/*.mp4" --height 736      finds smaller people, slower
+  vitruvian analyze "cup/*.mp4" --height 736   smaller people, slower
 
-  vitruvian analyze cup.mp4 --height 256 --scales 1   four times faster, coarser
+  vitruvian analyze cup.mp4 --height 256 --scales 1   faster, coarser
 
-  vitruvian analyze camera:0                      a webcam, until ^C
+  vitruvian analyze camera:0                   a webcam, until ^C
 
-A camera or stream cannot be read twice: a recording that was killed is closed by the next run.
+A recording of a camera or stream that was killed is closed by the next run.
 """
 
 

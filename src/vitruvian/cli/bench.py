@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,9 +14,8 @@ from vitruvian.core.errors import InputError, UnknownNameError
 from vitruvian.core.files import data_root
 
 if TYPE_CHECKING:
-    from vitruvian.people.bench import Spread
+    from vitruvian.core.bench import Spread
 
-SUBJECTS = ("analyze",)
 PHOTOS = ("people_media/COCO_val2014_000000000192.jpg",)  # below the data root; four people
 FALLBACK = "examples/photos/street_0240.jpg"
 
@@ -28,13 +28,15 @@ Examples:
 
   vitruvian bench analyze --memory                 also: ten minutes of video beside ten seconds
 
+  vitruvian bench norms                            norms beside PyTorch's batch norm
+
 Figures are the median and the 90th percentile of the rounds, in milliseconds. On a busy machine
 look at the ratios, not at the figures.
 """
 
 
 def bench(
-    subject: Annotated[str, typer.Argument(help="What to measure: analyze.")],
+    subject: Annotated[str, typer.Argument(help="What to measure: analyze or norms.")],
     photo: Annotated[
         Path | None, typer.Option(help="The photo to measure with; it is fitted to 640×480.")
     ] = None,
@@ -50,20 +52,45 @@ def bench(
         bool, typer.Option("--json", help="Print one JSON object as the last line of stdout.")
     ] = False,
 ) -> None:
-    """Measure speed and memory of the main job, stage by stage.
+    """Measure speed and memory, beside other libraries in the same process.
 
-    One process, the same threads for every library, pictures in the page cache. Networks are timed
-    by every way to run them; torchvision's Keypoint R-CNN (random weights, 640×480, 100 proposals,
-    10 boxes) is the peer.
+    One process, the same threads for every library, warm-up rounds that do not count.
+
+    analyze: the main job, stage by stage, pictures in the page cache. Networks are timed by every
+    way to run them; torchvision's Keypoint R-CNN (random weights, 640×480, 100 proposals, 10 boxes)
+    is the peer.
+
+    norms: forward and backward of the norms at (32, 256, 56, 56), and inference with one-hot
+    ratios. PyTorch's batch norm is the peer.
     """
     if subject not in SUBJECTS:
         raise UnknownNameError("benchmark", subject, SUBJECTS)
+    from vitruvian.core.bench import fix_threads, machine
+
+    fix_threads(threads)
+    report = {"machine": machine(threads), "runs": runs}
+    report |= SUBJECTS[subject](Options(photo, runs, peers, memory))
+    _tell(report)
+    if as_json:
+        print_json(report)
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a subject may want to know; see the options of `vitruvian bench`."""
+
+    photo: Path | None
+    runs: int
+    peers: bool
+    memory: bool
+
+
+def _analyze(options: Options) -> dict[str, Any]:
     from vitruvian.people import bench as bench_people
     from vitruvian.people.photos import read_photo
 
-    picture = read_photo(_photo(photo))
-    bench_people.fix_threads(threads)
-    report: dict[str, Any] = {"machine": bench_people.machine(threads), "runs": runs}
+    picture, runs = read_photo(_photo(options.photo)), options.runs
+    report: dict[str, Any] = {}
     say("Measuring the photo's stages …")
     whole = bench_people.bench_photo(picture, runs)
     report["photo 640×480"] = _plain(whole)
@@ -73,17 +100,26 @@ def bench(
     report["other"] = {"drawing five people on 720p": asdict(drawing)}
     say("Measuring ways to run the people network …")
     report["people network at 432×368"] = _plain(bench_people.bench_networks(runs))
-    if peers:
+    if options.peers:
         say("Measuring Keypoint R-CNN …")
         peer = bench_people.bench_keypoint_rcnn(max(5, runs // 5))
         report["peers"] = {"torchvision Keypoint R-CNN": asdict(peer)}
         report["ratios"] = {"Keypoint R-CNN / photo": round(peer.median / whole["all"].median, 1)}
-    if memory:
+    if options.memory:
         say("Measuring memory over video lengths …")
         report["memory, MiB"] = bench_people.bench_memory(picture)
-    _tell(report)
-    if as_json:
-        print_json(report)
+    return report
+
+
+def _norms(options: Options) -> dict[str, Any]:
+    from vitruvian.nn.norms.bench import bench_norms
+
+    say("Measuring norms …")
+    spreads, ratios = bench_norms(options.runs)
+    return {title: _plain(rows) for title, rows in spreads.items()} | {"ratios": ratios}
+
+
+SUBJECTS: dict[str, Callable[[Options], dict[str, Any]]] = {"analyze": _analyze, "norms": _norms}
 
 
 def _photo(given: Path | None) -> Path:

@@ -18,8 +18,11 @@ from vitruvian.core.errors import VitruvianError
 
 
 def print_json(content: Mapping[str, Any]) -> None:
-    """One JSON object as a line of stdout; numbers that are none (NaN) are null."""
-    sys.stdout.write(json.dumps(_plain(content), ensure_ascii=False, allow_nan=False) + "\n")
+    """One JSON object as a line of stdout; numbers that are none (NaN) are null.
+
+    Letters beyond ASCII are escaped: a file name may be no valid Unicode, nor the terminal's.
+    """
+    sys.stdout.write(json.dumps(_plain(content), allow_nan=False) + "\n")
     sys.stdout.flush()
 
 

@@ -11,16 +11,21 @@ from typing import TYPE_CHECKING, Annotated, Any, cast, get_args
 
 import typer
 
-from vitruvian.cli.output import print_json
+from vitruvian.cli.output import print_json, say
 from vitruvian.core.errors import InputError, UnknownNameError
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from vitruvian.core.records import Frame
 
 EPILOG = """
 Examples:
 
   vitruvian predict pose/openpose photo.jpg
+
+  vitruvian predict image/classification photo.jpg --weights runs/mine/weights.safetensors
 
   vitruvian predict pose/simple_baseline crop.jpg --weights runs/mine/weights.safetensors
 
@@ -61,46 +66,61 @@ def predict(
     boxes = [_box(text) for text in box or []]
     if precision not in get_args(Precision):
         raise UnknownNameError("precision", precision, get_args(Precision))
-    names = [Path(name).name for name in inputs]
-    if len(set(names)) < len(names):
-        raise InputError("Two photos have the same name: give them in two runs with another --out.")
-    images = [read_photo(name) for name in inputs]
-    if boxes and len(images) > 1:
+    if boxes and len(inputs) > 1:
         raise InputError("--box is for one photo: give the photos one by one.")
-    for x1, y1, x2, y2 in boxes:
-        height, width = images[0].shape[:2]
-        if x2 <= 0 or y2 <= 0 or x1 >= width or y1 >= height:
-            raise InputError(f"The box {x1},{y1},{x2},{y2} lies outside of {inputs[0]}.")
-    found = _run(load(system, weights, device, cast("Precision", precision)), images, boxes, system)
+    names = [f"{Path(name).stem}.png" for name in inputs]
+    if len({name.casefold() for name in names}) < len(names):
+        raise InputError("Two photos have the same name: give them in two runs with another --out.")
+    # What is wrong with an only photo is said before a network is loaded.
+    only = read_photo(inputs[0]) if len(inputs) == 1 else None
+    if only is not None:
+        _check_boxes(boxes, only, inputs[0])
+    loaded = load(system, weights, device, cast("Precision", precision))
     folder = Path(out)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"The folder {folder} cannot be made: {error.strerror}.") from error
-    frames = [replace(frame, source=name) for frame, name in zip(found, inputs, strict=True)]
-    for frame, name in zip(frames, names, strict=True):
-        drawn = frame.draw()
-        with whole_file(folder / Path(name).with_suffix(".png")) as part:
-            drawn.save(part)
-    records = [frame.to_dict() for frame in frames]
+    records: list[dict[str, Any]] = []
+    problems = []
+    for name, drawn in zip(inputs, names, strict=True):
+        try:
+            image = read_photo(name) if only is None else only
+        except InputError as error:
+            problems.append(str(error))
+            continue
+        frame = replace(_run(loaded, image, boxes, system), source=name)
+        records.append(frame.to_dict())
+        with whole_file(folder / drawn) as part:
+            frame.draw().save(part)
     with whole_file(folder / "records.jsonl") as part:
-        lines = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
-        part.write_text(lines, encoding="utf-8")
+        part.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
+    found = [record["people"] for record in records if "people" in record]
+    what = f"{sum(map(len, found))} people" if found or not records else "labels"
+    told = f"{what} in {len(records)} photos: {folder / 'records.jsonl'}"
+    (say if as_json else typer.echo)(told)
+    for problem in problems:
+        say(problem)
     if as_json:
-        print_json({"out": str(folder), "frames": records})
-    else:
-        people = sum(len(frame) for frame in frames)
-        typer.echo(f"{people} people in {len(frames)} photos: {folder / 'records.jsonl'}")
+        print_json({"out": str(folder), "frames": records, "problems": problems})
+    if problems:
+        raise typer.Exit(1)
+
+
+def _check_boxes(boxes: Sequence[tuple[float, ...]], image: NDArray[np.uint8], name: str) -> None:
+    height, width = image.shape[:2]
+    for x1, y1, x2, y2 in boxes:
+        if x2 <= 0 or y2 <= 0 or x1 >= width or y1 >= height:
+            raise InputError(f"The box {x1},{y1},{x2},{y2} lies outside of {name}.")
 
 
 def _run(
-    system: Any, images: Sequence[Any], boxes: Sequence[tuple[float, ...]], name: str
-) -> list[Frame]:
-    if not boxes:
-        return [system.predict([image])[0] for image in images]
-    if "boxes" not in inspect.signature(system.predict).parameters:
+    system: Any, image: NDArray[np.uint8], boxes: Sequence[tuple[float, ...]], name: str
+) -> Frame:
+    if boxes and "boxes" not in inspect.signature(system.predict).parameters:
         raise InputError(f"{name} finds people by itself: leave --box out.")
-    return list(system.predict(images, [boxes]))
+    frames = system.predict([image], [boxes]) if boxes else system.predict([image])
+    return cast("Frame", frames[0])
 
 
 def _box(text: str) -> tuple[float, ...]:

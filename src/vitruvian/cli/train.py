@@ -17,6 +17,8 @@ Examples:
 
   vitruvian train pose/simple_baseline_coco --data.root ~/coco      on your copy of COCO
 
+  vitruvian train image/resnet_ccp --norm switchable                another normalization
+
   vitruvian train mine.yaml --trainer.devices 2                     a recipe of your own
 
 The same command again goes on where a killed run stopped.
@@ -32,6 +34,14 @@ def train(
         str | None,
         typer.Option(metavar="DIR", help="The run folder; runs/RECIPE where left out."),
     ] = None,
+    norm: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Normalization in place of the recipe's: batch, sync, layer, group, instance, "
+            "switchable, sync-switchable, sparse-switchable, population.",
+        ),
+    ] = None,
     overwrite: Annotated[bool, typer.Option(help="Start anew where a run was before.")] = False,
 ) -> None:
     """Train a recipe; a run that was cut off goes on.
@@ -45,10 +55,19 @@ def train(
     name, file = find_recipe(recipe)
     folder = Path(out) if out else Path("runs") / name
 
+    arguments = list(context.args)
+    if norm is not None:
+        from vitruvian.core.errors import UnknownNameError
+        from vitruvian.nn.norms import NORMS
+
+        if norm not in NORMS:
+            raise UnknownNameError("norm", norm, NORMS)
+        arguments += ["--model.norm", norm]
+
     from vitruvian.core.training import say
     from vitruvian.core.training import train as run
 
-    result = run(name, file, folder, context.args, overwrite=overwrite)
+    result = run(name, file, folder, arguments, overwrite=overwrite)
     if os.environ.get("LOCAL_RANK", "0") != "0":
         return  # the first process of several speaks for all
     if result["already"]:

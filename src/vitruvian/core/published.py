@@ -6,6 +6,7 @@ A network whose keys differ from the published ones says so by a method
 
 from __future__ import annotations
 
+import pickle
 import warnings
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -66,14 +67,17 @@ def load_plain(path: Path) -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about odd pickles: they are read or refused below
             return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # a damaged pickle makes its reader raise anything
-        if "GLOBAL" in str(error):
-            msg = (
-                f"{path} holds more than tensors and plain values, and nothing else is read: "
-                "loading other objects could run code; save its state dict alone."
-            )
-        else:
-            msg = f"{path} is no checkpoint, or not a whole one ({_short(error)}): get it again."
+    except pickle.UnpicklingError as error:
+        msg = (
+            f"{path} is no checkpoint of plain tensors: it is damaged, or holds other objects, "
+            "which are never loaded since they could run code; save its state dict alone."
+        )
+        raise WeightsError(msg) from error
+    except PermissionError as error:
+        msg = f"{path} cannot be read ({error.strerror}): check its permissions."
+        raise WeightsError(msg) from error
+    except Exception as error:  # the readers of damaged files raise anything
+        msg = f"{path} is no checkpoint, or not a whole one ({_short(error)}): get it again."
         raise WeightsError(msg) from error
 
 
@@ -88,16 +92,17 @@ def load_published(
 
     Args:
         network: The network; its `published_keys` names the entries, where it has that method.
-        state: Published key → tensor.
+        state: Published key → tensor; or the network's own keys.
         origin: What the tensors came from, for the message.
         unused: Published keys that the network has no place for and that may be left out.
 
     Raises:
-        WeightsError: an entry is missing, extra, has another shape or holds a NaN or an infinity;
-            nothing was loaded then.
+        WeightsError: an entry is missing, extra, has another shape or holds NaN; nothing was
+            loaded then.
     """
-    theirs = published_names(network)
     ours = network.state_dict()
+    own = set(ours) <= set(state)  # a run's checkpoint
+    theirs = {key: key for key in ours} if own else published_names(network)
     expected = set(theirs.values())
     counters = {key for key in expected if key.endswith("num_batches_tracked")}
     missing = sorted(expected - counters - set(state))
@@ -109,14 +114,14 @@ def load_published(
         for key, value in ours.items()
         if theirs[key] in state and state[theirs[key]].shape != value.shape
     ]
-    broken = sorted(key for key in expected & set(state) if not state[key].isfinite().all())
+    broken = sorted(key for key in expected & set(state) if state[key].isnan().any())
     problems = [
         f"{len(found)} {what} ({_few(found)})"
         for what, found in (
             ("missing", missing),
             ("extra", extra),
             ("of another shape", shapes),
-            ("with numbers that are not finite", broken),
+            ("with NaN", broken),
         )
         if found
     ]

@@ -55,9 +55,14 @@ class System(LightningModule):
         """The terms of the objective by name, each a scalar; training minimises their sum."""
         raise NotImplementedError
 
+    def penalties(self) -> dict[str, Tensor]:
+        """Further terms that follow from the network after its forward pass; none here."""
+        return {}
+
     def training_step(self, batch: Batch, _index: int) -> Tensor:
         """Sum of the named losses; each is logged as `train/NAME`."""
         losses = self.losses(batch)
+        losses = {**losses, **self.penalties()}
         total = torch.stack(list(losses.values())).sum()
         named = losses if len(losses) == 1 else {**losses, "loss": total}
         for name, value in named.items():

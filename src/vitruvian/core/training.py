@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import logging
-import pickle
 import shutil
 import sys
 import time
@@ -31,6 +30,7 @@ from vitruvian import __version__
 from vitruvian.core.card import cards
 from vitruvian.core.errors import InputError, WeightsError
 from vitruvian.core.files import sha256, whole_file
+from vitruvian.core.published import load_plain
 from vitruvian.core.system import System
 from vitruvian.core.weights import find_weights
 
@@ -102,6 +102,12 @@ def make_cli(
         InputError: the recipe or the arguments do not fit.
     """
     quiet()
+    try:
+        settings = yaml.safe_load(recipe.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+        raise InputError(f"{recipe} is no YAML that can be read: give a recipe.") from error
+    if not isinstance(settings, dict):
+        raise InputError(f"{recipe} holds no settings: give a recipe.")
     try:
         return RecipeCLI(
             LightningModule,
@@ -265,7 +271,10 @@ def _done(folder: Path, epochs: int | None) -> dict[str, Any] | None:
     file = folder / RESULT
     if not file.is_file():
         return None
-    result: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    try:
+        result: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError:
+        return None
     return result if epochs is not None and result["epochs"] >= epochs else None
 
 

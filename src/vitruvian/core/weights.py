@@ -76,12 +76,17 @@ def find_weights(card: Card, weights: str | Path | None = None) -> Weights:
         if not path.is_file():
             msg = f"There is no checkpoint at {path}."
             raise WeightsError(msg)
+        try:
+            digest = sha256(path)
+        except OSError as error:
+            msg = f"{path} cannot be read ({error.strerror}): check its permissions."
+            raise WeightsError(msg) from error
         return Weights(
             card.path,
             path.name,
             "own",
             path,
-            sha256(path),
+            digest,
             "unknown",
             str(path),
             "unknown",

@@ -83,39 +83,45 @@ class Bottleneck(nn.Module):
 
 
 class ResNet(nn.Module):
-    """The stem and the four stages.
+    """The stem and the stages, of which there are four as published.
 
     Args:
         stages: Blocks of each stage; `RESNETS[50][0]` for ResNet-50.
         bottleneck: Bottlenecks (50 and deeper) or basic blocks.
         style: Where a bottleneck strides; see `Bottleneck`.
+        width: Channels of the stem; each stage after the first doubles those inside its blocks.
 
     Attributes:
-        channels: Channels of the four outputs.
+        channels: Channels of the stages' outputs.
     """
 
     def __init__(
-        self, stages: Sequence[int], *, bottleneck: bool = True, style: Style = "pytorch"
+        self,
+        stages: Sequence[int],
+        *,
+        bottleneck: bool = True,
+        style: Style = "pytorch",
+        width: int = 64,
     ) -> None:
         super().__init__()
         if style not in ("pytorch", "caffe"):
             raise UnknownNameError("ResNet style", style, ("pytorch", "caffe"))
-        self.conv1 = nn.Conv2d(3, 64, 7, 2, padding=3, bias=False)
-        self.bn1 = nn.BatchNorm2d(64)
+        self.conv1 = nn.Conv2d(3, width, 7, 2, padding=3, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
         self.relu = nn.ReLU(inplace=True)
         self.maxpool = nn.MaxPool2d(3, 2, padding=1)
         expansion = Bottleneck.expansion if bottleneck else BasicBlock.expansion
-        self.channels = tuple(expansion * width for width in (64, 128, 256, 512))
-        channels = 64
+        self.channels = tuple(expansion * width * 2**number for number in range(len(stages)))
+        channels = width
         for number, blocks in enumerate(stages):
-            width, stage = 64 * 2**number, nn.Sequential()
+            inside, stage = width * 2**number, nn.Sequential()
             for place in range(blocks):
                 stride = 2 if number and not place else 1
                 if bottleneck:
-                    stage.append(Bottleneck(channels, width, stride, style))
+                    stage.append(Bottleneck(channels, inside, stride, style))
                 else:
-                    stage.append(BasicBlock(channels, width, stride))
-                channels = width * expansion
+                    stage.append(BasicBlock(channels, inside, stride))
+                channels = inside * expansion
             self.add_module(f"layer{number + 1}", stage)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):

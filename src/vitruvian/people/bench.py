@@ -1,25 +1,17 @@
 """How fast the main job is, stage by stage, beside its peers in the same process.
 
-Method: one process, a fixed number of threads for every library, the same picture as an array in
-memory, warm-up rounds that do not count, then the median and the 90th percentile of the rounds.
+The same picture, as an array in memory; the method is that of `core/bench.py`.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import platform
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from functools import partial
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +19,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from vitruvian.core.bench import WARM_UP, Spread, take_turns
 from vitruvian.core.drawing import draw_frame
 from vitruvian.core.records import Frame
 from vitruvian.core.timing import Timings
@@ -43,52 +36,9 @@ if TYPE_CHECKING:
 PHOTO_SIZE = (480, 640)  # height, width
 VIDEO_SIZE = (720, 1280)
 NETWORK_SIZE = (368, 432)  # of the input that networks are compared at
-WARM_UP = 3
 NETWORKS = ("people network", "faces network")
 
 Picture = NDArray[np.uint8]
-
-
-@dataclass(frozen=True)
-class Spread:
-    """Milliseconds of one thing over the rounds."""
-
-    median: float
-    p90: float
-
-    @classmethod
-    def of(cls, seconds: Sequence[float]) -> Spread:
-        """Of the rounds' seconds."""
-        ordered = sorted(seconds)
-        high = ordered[min(len(ordered) - 1, int(0.9 * len(ordered)))]
-        return cls(round(1e3 * statistics.median(ordered), 3), round(1e3 * high, 3))
-
-
-def fix_threads(threads: int) -> None:
-    """Give every library as many threads; must be called before any network is loaded."""
-    os.environ["OMP_NUM_THREADS"] = str(threads)
-    cv2.setNumThreads(threads)
-    import torch
-
-    torch.set_num_threads(threads)
-
-
-def machine(threads: int) -> dict[str, Any]:
-    """What the figures were measured on and with."""
-    packages = ("vitruvian", "torch", "torchvision", "onnxruntime", "opencv-python-headless", "av")
-    versions = {}
-    for package in packages:
-        try:
-            versions[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            versions[package] = "not installed"
-    return {
-        "processor": _processor(),
-        "system": platform.platform(),
-        "python": platform.python_version(),
-        "threads": threads,
-        "versions": versions,
-    }
 
 
 def bench_photo(photo: Picture, runs: int) -> dict[str, Spread]:
@@ -272,21 +222,7 @@ def _stages(one: Callable[[], None], timings: Timings, runs: int) -> dict[str, S
 
 
 def _rounds(one: Callable[[], Any], runs: int) -> Spread:
-    seconds = []
-    for number in range(runs + WARM_UP):
-        with _clock() as clock:
-            one()
-        if number >= WARM_UP:
-            seconds.append(clock[0])
-    return Spread.of(seconds)
-
-
-@contextmanager
-def _clock() -> Iterator[list[float]]:
-    start = time.perf_counter()
-    elapsed: list[float] = []
-    yield elapsed
-    elapsed.append(time.perf_counter() - start)
+    return Spread.of(take_turns({"": one}, runs)[""])
 
 
 def _fitted(photo: Picture, size: tuple[int, int]) -> Picture:
@@ -296,12 +232,3 @@ def _fitted(photo: Picture, size: tuple[int, int]) -> Picture:
     grown = cv2.resize(photo, None, fx=scale, fy=scale)
     grown = cv2.resize(grown, (max(grown.shape[1], width), max(grown.shape[0], height)))
     return np.ascontiguousarray(grown[:height, :width])
-
-
-def _processor() -> str:
-    info = Path("/proc/cpuinfo")
-    if info.is_file():
-        for line in info.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()

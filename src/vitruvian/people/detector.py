@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
+from vitruvian.core.assignment import best_assignment
 from vitruvian.core.card import find_card
 from vitruvian.core.inference import Backend
 from vitruvian.core.records import Face, Person, Pose
@@ -50,9 +50,8 @@ def join_faces(
         return given, tuple(faces)
     cost = np.array([[face_cost(pose, face) for face in faces] for pose in poses])
     left = set(range(len(faces)))
-    rows, columns = linear_sum_assignment(np.minimum(cost, 1e3))
-    for person, face in zip(rows.tolist(), columns.tolist(), strict=True):
-        if cost[person, face] <= most_cost:
+    for person, face in enumerate(best_assignment((1e3 - np.minimum(cost, 1e3)).tolist())):
+        if face >= 0 and cost[person, face] <= most_cost:
             given[person] = faces[face]
             left.remove(face)
     return given, tuple(faces[i] for i in sorted(left))

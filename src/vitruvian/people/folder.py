@@ -89,7 +89,7 @@ class OutFolder:
             InputError: the folder is of other inputs or options.
         """
         state = self._state()
-        if state:
+        if state.get("detector"):  # else nothing was found here yet, whatever was asked
             self._check(state, inputs, sources, options)
         now = {"schema": _SCHEMA, "detector": None} | state
         now |= {"inputs": list(inputs), "options": dict(options)}
@@ -167,9 +167,11 @@ class OutFolder:
         if not all((self.path / name).is_file() for name in PRODUCTS):
             return None
         try:
-            return json.loads((self.path / "run.json").read_text(encoding="utf-8"))
+            record = json.loads((self.path / "run.json").read_text(encoding="utf-8"))
         except ValueError:
             return None
+        whole = isinstance(record, dict) and {"bad", "inputs", "counts"} <= record.keys()
+        return record if whole else None
 
     def _cannot_write(self, error: OSError, path: Path | None = None) -> InputError:
         return InputError(
@@ -182,7 +184,7 @@ class OutFolder:
             state = json.loads((self.work / "state.json").read_text(encoding="utf-8"))
         except (FileNotFoundError, ValueError):
             return {}
-        if state.get("schema") != _SCHEMA:
+        if not isinstance(state, dict) or state.get("schema") != _SCHEMA:
             raise InputError(
                 f"{self.path} was begun by another version of vitruvian: use --overwrite to start "
                 "anew, or another --out."

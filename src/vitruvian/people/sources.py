@@ -28,8 +28,8 @@ VIDEO_SUFFIXES = frozenset(
 # HEIC is known so that a folder of telephone pictures names what it leaves out.
 _SUFFIXES = frozenset(PHOTO_FORMATS) | VIDEO_SUFFIXES | {".heic", ".heif"}
 
-# As in video.py, which is not imported here: it loads FFmpeg.
-_STREAM = re.compile(r"(rtsps?|https?|rtmps?|udp|tcp|rtp|srt)://", re.IGNORECASE)
+# Here and not in video.py, which loads FFmpeg.
+STREAM = re.compile(r"(rtsps?|https?|rtmps?|udp|tcp|rtp|srt)://", re.IGNORECASE)
 
 _PHOTO_MAGIC = re.compile(
     rb"\xff\xd8\xff|\x89PNG\r\n\x1a\n|GIF8[79]a|BM.{4}\0\0\0\0|II[*+]\0|MM\0[*+]|RIFF.{4}WEBP"
@@ -83,11 +83,11 @@ def find_sources(inputs: Sequence[str | Path]) -> tuple[list[Source], list[str]]
         text = str(given)
         if text.startswith("camera:"):
             found = [Source(text, "camera", text)]
-        elif _STREAM.match(text):
+        elif STREAM.match(text):
             found = [Source(text, "stream", text)]
         else:
             found = []
-            for path in _paths(text):
+            for path in _paths(text, problems):
                 identity = os.path.realpath(path)
                 if identity in seen:
                     continue
@@ -110,9 +110,13 @@ def natural_key(name: str) -> list[tuple[int, int, str]]:
     ]
 
 
-def _paths(text: str) -> list[str]:
+def _paths(text: str, problems: list[str]) -> list[str]:
+    """The files that an input names; folders that cannot be read are added to `problems`."""
+    before = len(problems)
     if os.path.isdir(text):  # noqa: PTH112  (os.path says False where Path raises: names too long)
-        paths = sorted(_media_below(text), key=natural_key)
+        paths = sorted(_media_below(text, problems), key=natural_key)
+        if not paths and len(problems) > before:
+            raise InputError(problems[before])
         if not paths:
             raise InputError(f"The folder {text} holds no photo or video: give another.")
         return paths
@@ -122,7 +126,7 @@ def _paths(text: str) -> list[str]:
         paths = []
         for hit in sorted(glob.glob(text, recursive=True), key=natural_key):  # noqa: PTH207
             if os.path.isdir(hit):  # noqa: PTH112
-                paths += sorted(_media_below(hit), key=natural_key)
+                paths += sorted(_media_below(hit, problems), key=natural_key)
             elif Path(hit).suffix.lower() in _SUFFIXES:
                 paths.append(hit)
         if not paths:
@@ -136,14 +140,21 @@ def _hint(text: str) -> str:
     folder = path.parent
     try:
         names = [other.name for other in folder.iterdir()]
-    except OSError:
+    except FileNotFoundError:
         return f"the folder {folder} does not exist"
+    except OSError as error:
+        return f"{folder} cannot be read ({error.strerror})"
     near = difflib.get_close_matches(path.name, names, n=1)
     return f"did you mean {folder / near[0]}" if near else "check the name"
 
 
-def _media_below(folder: str) -> Iterator[str]:
-    for root, folders, files in os.walk(folder):
+def _media_below(folder: str, problems: list[str]) -> Iterator[str]:
+    def note(error: OSError) -> None:
+        problems.append(
+            f"The folder {error.filename} cannot be read ({error.strerror}): check its permissions."
+        )
+
+    for root, folders, files in os.walk(folder, onerror=note):
         folders[:] = [
             name
             for name in folders

@@ -23,8 +23,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
+from vitruvian.core.assignment import best_assignment
 from vitruvian.core.records import Frame, Person
 from vitruvian.core.skeletons import COCO17, Skeleton
 from vitruvian.people.smoothing import TrackSmoother
@@ -136,8 +136,8 @@ class Tracker:
         part = similarity[np.ix_(rows, columns)]
         # Pairs that are too unlike are worth nothing, so that they do not sway the others.
         worth = np.where(part >= self.alike, part, 0)
-        pairs = zip(*linear_sum_assignment(worth, maximize=True), strict=True)
-        return [(int(rows[i]), int(columns[j])) for i, j in pairs if worth[i, j] > 0]
+        pairs = enumerate(best_assignment(worth.tolist()))
+        return [(int(rows[i]), int(columns[j])) for i, j in pairs if j >= 0 and worth[i, j] > 0]
 
     def _similarity(self, people: Sequence[Person], seconds: float) -> Array:
         """(tracks, people): how alike each is to the place foreseen for each track, in [0, 1]."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
@@ -18,11 +17,10 @@ from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 from vitruvian.core.errors import InputError
+from vitruvian.people.sources import STREAM
 
 STREAM_TIMEOUT = 10.0
 """Seconds without a byte after which a stream or camera counts as stopped."""
-
-_STREAM = re.compile(r"(rtsps?|https?|rtmps?|udp|tcp|rtp|srt)://", re.IGNORECASE)
 
 
 @dataclass(frozen=True, eq=False)
@@ -188,7 +186,7 @@ class VideoReader:
 
 def is_live(location: str) -> bool:
     """Whether a location is a camera or a stream, not a file."""
-    return location.startswith("camera:") or _STREAM.match(location) is not None
+    return location.startswith("camera:") or STREAM.match(location) is not None
 
 
 def reason(error: Exception) -> str:

@@ -17,17 +17,16 @@ A batch is a dict; B people, J joints, crops of `width` × `height` pixels:
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from typing import Any, Literal
 
-import cv2
 import numpy as np
 import torch
 from lightning.pytorch import LightningDataModule
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, DistributedSampler, SequentialSampler
+from torch.utils.data import DataLoader, Dataset, SequentialSampler
 
 from vitruvian.core.errors import UnknownNameError
+from vitruvian.core.sampling import one_thread, resumable_sampler
 from vitruvian.pose.datasets.base import PoseDataset
 from vitruvian.pose.datasets.coco import CocoKeypoints
 from vitruvian.pose.datasets.lsp import Lsp
@@ -128,24 +127,6 @@ def crop_of(
     return Crop(center, grown, output_size, change.rotation, change.flip, udp)
 
 
-class ResumableSampler(DistributedSampler):
-    """A shuffled order that is a function of (seed, epoch) and can begin inside an epoch.
-
-    Yields (index, epoch), from which `TopDownCrops` draws its augmentation.
-    """
-
-    def resume(self, epoch: int, samples: int) -> None:
-        """Leave out the first `samples` of this process in `epoch`; later epochs are whole."""
-        self.set_epoch(epoch)
-        self._begun = (epoch, samples)
-
-    def __iter__(self) -> Iterator[tuple[int, int]]:
-        epoch, samples = getattr(self, "_begun", (0, 0))
-        order = list(super().__iter__())
-        for index in order[samples if epoch == self.epoch else 0 :]:
-            yield index, self.epoch
-
-
 class TopDownData(LightningDataModule):
     """Training, validation and test batches of a data set of single people.
 
@@ -226,14 +207,7 @@ class TopDownData(LightningDataModule):
         """Shuffled, augmented; goes on inside an epoch where the trainer does."""
         seed = int(os.environ.get("PL_GLOBAL_SEED", "0")) if self.seed is None else self.seed
         crops = self._crops("train", augment=self.augment, seed=seed)
-        trainer: Any = self.trainer
-        replicas, rank = (trainer.world_size, trainer.global_rank) if trainer else (1, 0)
-        sampler = ResumableSampler(crops, replicas, rank, seed=seed, drop_last=replicas > 1)
-        if trainer:
-            batches = trainer.fit_loop.epoch_loop.batch_progress.current.processed
-            samples = batches * self.batch_size
-            whole = len(sampler) - self.batch_size < samples
-            sampler.resume(trainer.current_epoch, 0 if whole else samples)
+        sampler = resumable_sampler(crops, self.trainer, self.batch_size, seed)
         return self._loader(crops, sampler=sampler, drop_last=len(sampler) > self.batch_size)
 
     def val_dataloader(self) -> DataLoader:
@@ -256,12 +230,8 @@ class TopDownData(LightningDataModule):
             crops,
             self.batch_size,
             num_workers=self.workers,
-            worker_init_fn=_one_thread,
+            worker_init_fn=one_thread,
             persistent_workers=self.workers > 0,
             pin_memory=torch.cuda.is_available(),
             **options,
         )
-
-
-def _one_thread(_worker: int) -> None:
-    cv2.setNumThreads(1)  # OpenCV would start as many threads in each worker as there are cores

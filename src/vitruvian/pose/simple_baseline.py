@@ -21,7 +21,9 @@ from vitruvian.core.errors import InputError, UnknownNameError
 from vitruvian.core.published import load_published, read_checkpoint
 from vitruvian.core.records import Frame, Person, Pose
 from vitruvian.core.skeletons import SKELETONS, find_skeleton
-from vitruvian.core.system import Batch, System, gathered
+from vitruvian.core.system import Batch, gathered
+from vitruvian.nn.normed_system import NormedSystem
+from vitruvian.nn.norms import NormName
 from vitruvian.nn.resnet import RESNETS, ResNet, Style
 from vitruvian.pose.heatmaps import Decoder, decode_joints, joints_mse_loss, merge_flipped
 from vitruvian.pose.topdown import PADDING, Crop
@@ -171,7 +173,7 @@ MEAN = (0.485, 0.456, 0.406)
 DEVIATION = (0.229, 0.224, 0.225)
 
 
-class SimpleBaseline(System):
+class SimpleBaseline(NormedSystem):
     """Training, scoring and use of the network (section 2, table 1).
 
     The objective is `joints_mse_loss`: half the squared error of the maps, unlabelled joints left
@@ -194,6 +196,7 @@ class SimpleBaseline(System):
         channels_last: Memory order of the network; faster on recent CPUs and GPUs.
         backbone: Training begins with this checkpoint of a ResNet that classifies pictures, in
             torchvision's layout (the paper: ImageNet's); None: with random numbers.
+        norm: One of `vitruvian.nn.norms.NORMS`; "batch" as published.
     """
 
     card_name = "simple_baseline"
@@ -217,6 +220,7 @@ class SimpleBaseline(System):
         channels: Literal["bgr", "rgb"] = "bgr",
         channels_last: bool = False,
         backbone: str | None = None,
+        norm: NormName = "batch",
     ) -> None:
         super().__init__()
         self.save_hyperparameters(ignore=["backbone"])
@@ -231,6 +235,7 @@ class SimpleBaseline(System):
             deconvolution_bias=deconvolution_bias,
             final_kernel=final_kernel,
         )
+        self.set_norm(norm)
         self.input_size = (width, height)
         self.decoder: Decoder = decoder
         self.flip_test = flip_test

@@ -32,6 +32,7 @@ SIZE_MULTIPLE = 16  # of the network's input
 OPTIONS = GroupingOptions(joint_threshold=0.04, min_support=0.7, min_joints=5, min_score=0.25)
 HEIGHT = 480
 SCALES = (1.0, 0.57)
+WIDEST = 4.0  # width by height; a strip of 1000 : 1 at full height would take all memory
 CLOSER = 2.0  # the scale at which a picture is read again in which nobody was found
 
 
@@ -136,8 +137,7 @@ class OpenPose:
     ) -> list[tuple[NDArray[np.float32], NDArray[np.float32]]]:
         """Joints (people, 18, 3) in picture pixels and scores (people,) of each picture."""
         height, width = images[0].shape[:2]
-        rows = max(SIZE_MULTIPLE, round(self.height * scale))
-        columns = max(SIZE_MULTIPLE, round(self.height * scale * width / height))
+        rows, columns = input_size(height, width, self.height * scale)
         with self.timings.stage("resize"):
             batch = self._preprocess(images, (rows, columns))
         with self.timings.stage("people network"):
@@ -153,6 +153,18 @@ class OpenPose:
                 joints[..., :2] *= cell
                 results.append((joints, scores))
             return results
+
+
+def input_size(height: int, width: int, wanted: float) -> tuple[int, int]:
+    """Height and width at which a picture of that size is read.
+
+    It keeps its aspect and gets `wanted` rows. A panorama wider than `WIDEST` gets fewer, so that
+    its input is no larger than that of a picture which is just so wide.
+    """
+    aspect = width / height
+    rows = wanted * min(1.0, (WIDEST / aspect) ** 0.5)
+    least = 2 * SIZE_MULTIPLE  # a map of one cell has no variance, by which the norms divide
+    return max(least, round(rows)), max(least, round(rows * aspect))
 
 
 def _build() -> nn.Module:

@@ -26,7 +26,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vitruvian.pose.openpose.assignment import best_assignment
+from vitruvian.core.assignment import best_assignment
 
 Floats = NDArray[np.float32]
 Integers = NDArray[np.int64]

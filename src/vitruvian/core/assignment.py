@@ -8,12 +8,14 @@ INFINITY = float("inf")
 def best_assignment(gains: list[list[float]]) -> list[int]:
     """The column of each row, all different, with the highest sum of gains; -1: none left.
 
-    The Hungarian method with potentials (Kuhn 1955), for tables of a few rows: SciPy's takes a
-    third of a second to import.
+    The Hungarian method with potentials (Kuhn 1955). Twenty rows take 0.3 ms; SciPy's is fifty
+    times faster, but importing it takes a quarter of a second of the second that a photo takes.
 
     Args:
         gains: (rows, columns), none below 0.
     """
+    if not gains:
+        return []
     rows, columns = len(gains), len(gains[0])
     if rows > columns:
         gains = [row + [0.0] * (rows - columns) for row in gains]

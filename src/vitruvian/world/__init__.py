@@ -1,0 +1,1 @@
+"""Synthetic people with every annotation at once; needs `pip install vitruvian[world]`."""
