@@ -3,10 +3,11 @@
 Three questions to one linear unit with Gaussian input (arXiv 1809.00846), on one plot:
 
 1. The loss under batch norm's noise against that of population norm + gamma decay, ℓ + ζγ², by
-   batch size M; for the identity and for ReLU.
-2. The effective learning rate, that of the angle to the teacher: ηγ/L², L = ‖w‖. Batch norm's
-   falls by itself, since its gradient is perpendicular to w and L only grows.
-3. The largest learning rate at which a small angle still shrinks: 2 L²(1 + 2ζ).
+   batch size M; for the identity and for ReLU. As in the theory, the statistics are those of a
+   batch drawn apart from the samples.
+2. The effective learning rate, that of the angle to the teacher: ηγ/L², L = ‖w‖. It follows γ, and
+   falls with L, which only grows since the gradient is perpendicular to w.
+3. The largest learning rate at which a small angle shrinks, γ at its optimum: 2 L²(1 + 2ζ).
 
 Writes `docs/images/bn_regularization.png`, and the figures beside it as JSON.
 """

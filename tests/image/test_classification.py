@@ -90,8 +90,6 @@ def batch_of(count):
 
 @pytest.mark.parametrize("norm", NORMS)
 def test_every_norm_goes_into_every_system_and_comes_back_with_its_weights(norm, tmp_path):
-    if norm == "sync":
-        pytest.skip("torch's synchronized batch norm trains on GPUs only")
     pose = SimpleBaseline(
         "lsp14", depth=18, filters=[8, 8, 8], width=64, height=64, norm=norm, flip_test=False
     )

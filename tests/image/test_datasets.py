@@ -97,8 +97,11 @@ def test_real_garments_are_split_by_photo(data_set):
     assert (len(train), len(test)) == (1607, 834)
     assert np.bincount(train.labels).min() >= 90
     assert len(train.classes) == len(CATEGORIES)
-    photos = [{file for file, _ in part._windows} for part in (train, test)]
+    fit, validation = GarmentCrops("fit", root), GarmentCrops("validation", root)
+    assert len(fit) + len(validation) == len(train)
+    photos = [{file for file, _ in part._windows} for part in (fit, validation, test)]
     assert not photos[0] & photos[1]
+    assert not (photos[0] | photos[1]) & photos[2]
 
 
 def test_digits_are_scikit_learns_own(tmp_path):
@@ -125,6 +128,9 @@ def test_the_middle_is_cut_out():
     assert small[0, 0].max() == 0
     assert fit_picture(image, 8, 10).shape == (8, 8, 3)
     assert np.array_equal(fit_picture(image[:, :100], 100), image[:, :100])
+    strip = np.zeros((1, 60_000, 3), dtype=np.uint8)
+    strip[0, 29_990:30_010] = 255
+    assert fit_picture(strip, 224, 256).min() > 200
 
 
 def test_shifts_move_and_mirror():

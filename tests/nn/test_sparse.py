@@ -14,6 +14,7 @@ from vitruvian.nn.norms import (
     SparseSwitchableNorm2d,
     SwitchableNorm2d,
     radius_at,
+    set_hard_ratios,
     set_radius,
     sparsemax,
     sparsestmax,
@@ -155,6 +156,13 @@ def test_one_hot_on_the_batch_forgets_what_it_knew_once_ratios_change():
     other.mean_weight.data = other.var_weight.data = torch.eye(3)[0]
     layer.load_state_dict(other.state_dict())
     assert not torch.allclose(layer(x), as_batch)
+    soft = SparseSwitchableNorm2d(2).eval()
+    soft.mean_weight.data = soft.var_weight.data = torch.tensor([0.3, 0.3, 0.4])
+    mixed = soft(x)
+    set_hard_ratios(soft)
+    assert not torch.allclose(soft(x), mixed)
+    set_hard_ratios(soft, False)
+    torch.testing.assert_close(soft(x), mixed)
 
 
 def test_equal_to_switchable_norm_at_the_start_and_in_half_precision():

@@ -18,7 +18,6 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-
 NOISE = 1e-5  # a tensor of a smaller norm is float32's rounding of zero
 
 

@@ -20,6 +20,7 @@ VERBS = {
     "test": "Score a checkpoint or a system by its data set's protocol.",
     "systems": "List what there is, or tell all of one system.",
     "weights": "List, fetch, import and export checkpoints.",
+    "world": "Render people with every annotation at once.",
     "export": "Export a network to ONNX and compare it with PyTorch.",
     "bench": "Measure speed and memory.",
 }

@@ -37,6 +37,9 @@ DATASETS: dict[str, type[ImageDataset]] = {
     "imagenet": ImageNet,
 }
 
+LONGEST = 8
+"""Sides of a picture: a longer one is cut to its middle square first."""
+
 Augment = Literal["none", "shift", "resized_crop"]
 Name = Literal["ccp", "cifar10", "cifar100", "digits", "imagenet"]
 
@@ -50,6 +53,11 @@ def fit_picture(image: Picture, size: int, resize: int | None = None) -> Picture
         resize: 256 for 224 in ImageNet's protocol; None: `size`.
     """
     height, width = image.shape[:2]
+    if max(height, width) > LONGEST * min(height, width):  # resized, a strip would fill the memory
+        side = min(height, width)
+        top, left = (height - side) // 2, (width - side) // 2
+        image = image[top : top + side, left : left + side]
+        height = width = side
     shorter = resize or size
     scale = shorter / min(height, width)
     if scale != 1:

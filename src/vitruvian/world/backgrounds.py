@@ -54,7 +54,7 @@ def sample_light(rng: np.random.Generator, place: str) -> Light:
         sun=(sun * (1 + warmth), sun, sun * (1 - warmth)),
         sky=(sky * 0.95, sky, sky * (1.12 if outside else 0.98)),
         ground=(sky * 0.5, sky * 0.47, sky * 0.43),
-        size=float(rng.uniform(0.02, 0.06) if outside else rng.uniform(0.08, 0.3)),
+        size=float(rng.uniform(0.02, 0.06) if outside else rng.uniform(0.06, 0.16)),
     )
 
 
@@ -71,7 +71,8 @@ def _noise(rng: np.random.Generator, x: Floats, y: Floats, octaves: int = 3) -> 
 
 def _color(rng: np.random.Generator, low: float, high: float, spread: float = 0.04) -> Floats:
     """A muted colour."""
-    return np.clip(rng.uniform(low, high) + rng.normal(0, spread, 3), 0.01, 0.95)
+    color = np.clip(rng.uniform(low, high) + rng.normal(0, spread, 3), 0.01, 0.95)
+    return color.astype(np.float32)
 
 
 def sample_background(
@@ -86,21 +87,21 @@ def sample_background(
         light: Lights floor and wall.
     """
     rays = camera.rays().astype(np.float32)
-    eye = camera.position
+    eye = camera.position.astype(np.float32)
     with np.errstate(divide="ignore", invalid="ignore"):
-        to_floor = np.where(rays[..., 2] < -1e-6, -eye[2] / rays[..., 2], np.inf)
+        to_floor = np.where(rays[..., 2] < -1e-6, -eye[2] / rays[..., 2], np.float32(np.inf))
         ahead = camera.rotation[2, :2] / np.linalg.norm(camera.rotation[2, :2])
         far = rng.uniform(2.0, 5.0) if place in ("room", "studio") else rng.uniform(6, 25)
         angle = rng.normal(0, 0.35)
         turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-        facing = turn @ ahead
-        reach = far - eye[:2] @ facing
+        facing = (turn @ ahead).astype(np.float32)
+        reach = np.float32(far) - eye[:2] @ facing
         speed = rays[..., :2] @ facing
-        to_wall = np.where(speed > 1e-6, reach / speed, np.inf)
+        to_wall = np.where(speed > 1e-6, reach / speed, np.float32(np.inf))
     depth = np.minimum(to_floor, to_wall)
-    safe = np.where(np.isfinite(depth), depth, 0.0)
-    points = (eye + rays * safe[..., None]).astype(np.float32)
-    along = points[..., :2] @ np.array([-facing[1], facing[0]])
+    safe = np.where(np.isfinite(depth), depth, np.float32(0))
+    points = eye + rays * safe[..., None]
+    along = points[..., :2] @ np.array([-facing[1], facing[0]], dtype=np.float32)
     height = points[..., 2]
     on_floor = to_floor < to_wall
     labels = np.where(on_floor, 1, 2).astype(np.int32)
@@ -114,15 +115,17 @@ def sample_background(
         labels[labels == 1] = 5
     top = np.clip(rays[..., 2] / np.linalg.norm(rays, axis=-1), 0, 1)[..., None]
     blue = rng.uniform(0.3, 1.0)
-    pale = np.array([0.75, 0.8, 0.85])
-    sky = pale * (1 - top) + top * (blue * np.array([0.2, 0.4, 0.8]) + (1 - blue) * pale)
+    pale = np.array([0.75, 0.8, 0.85], dtype=np.float32)
+    sky = pale * (1 - top) + top * (
+        blue * np.array([0.2, 0.4, 0.8], dtype=np.float32) + (1 - blue) * pale
+    )
     sky = sky * (1 + 0.15 * _noise(rng, rays[..., 0] * 3, rays[..., 2] * 6)[..., None])
 
-    sun, up = np.array(light.sun), light.direction[2]
-    ambient = np.array(light.sky)
+    sun, up = np.array(light.sun, dtype=np.float32), light.direction[2]
+    ambient = np.array(light.sky, dtype=np.float32)
     shine = max(0.0, -float(np.dot(light.direction[:2], facing)))
     image = np.where(on_floor[..., None], floor * (ambient + sun * up), sky)
-    lit = wall * ((ambient + np.array(light.ground)) / 2 + sun * shine)
+    lit = wall * ((ambient + np.array(light.ground, dtype=np.float32)) / 2 + sun * shine)
     is_wall = np.isin(labels, (2, 4))
     image = np.where(is_wall[..., None], lit, image)
     depth = np.where(labels == 3, np.inf, depth)
@@ -137,7 +140,11 @@ def _wall(
     labels: NDArray[np.int32],
 ) -> Floats:
     """Plaster, bricks or a façade with windows, (height, width, 3); marks windows in `labels`."""
-    base = _color(rng, 0.15, 0.75) if place != "lawn" else np.array([0.06, 0.12, 0.04])
+    base = (
+        _color(rng, 0.15, 0.75)
+        if place != "lawn"
+        else np.array([0.06, 0.12, 0.04], dtype=np.float32)
+    )
     rough = 0.5 if place == "lawn" else 0.06
     wall = base * (1 + rough * _noise(rng, along, height)[..., None])
     style = rng.uniform()
@@ -159,18 +166,18 @@ def _wall(
         pane = _color(rng, 0.05, 0.6, 0.12)
         frame = inside & ((u < 0.28) | (u > 0.69) | (v < 0.03))
         wall = np.where(inside[..., None], pane * (1 + 0.3 * (u - 0.5))[..., None], wall)
-        wall = np.where(frame[..., None], np.full(3, 0.7), wall)
+        wall = np.where(frame[..., None], np.full(3, 0.7, dtype=np.float32), wall)
         labels[inside & (labels == 2)] = 4
     if place == "room":
         skirting = (height < 0.1) & (height >= 0)
-        wall = np.where(skirting[..., None], np.full(3, 0.6), wall)
+        wall = np.where(skirting[..., None], np.full(3, 0.6, dtype=np.float32), wall)
     return wall
 
 
 def _floor(rng: np.random.Generator, place: str, x: Floats, y: Floats) -> Floats:
     """Boards, tiles, asphalt, slabs or grass, (height, width, 3)."""
     if place == "lawn":
-        green = np.array([0.09, 0.16, 0.03]) * rng.uniform(0.7, 1.5)
+        green = np.array([0.09, 0.16, 0.03], dtype=np.float32) * rng.uniform(0.7, 1.5)
         blades = _noise(rng, x * 9, y * 9, 2) + _noise(rng, x, y)
         return green * (1 + 0.28 * blades)[..., None]
     base = _color(rng, 0.12, 0.5, 0.04)

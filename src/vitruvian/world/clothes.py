@@ -371,10 +371,11 @@ def _shod(
     for sign in (-1, 1):
         foot = np.flatnonzero((canonical[:, 2] < _FOOT) & (sign * canonical[:, 0] > 0))
         points = vertices[foot].astype(np.float64)
-        hull = ConvexHull(points).equations
+        hull = ConvexHull(points[::3]).equations
         distances = np.einsum("vi,hi->vh", points, hull[:, :3]) + hull[:, 3]
         nearest = distances.argmax(axis=1)
-        out = -distances[np.arange(len(foot)), nearest, None] * hull[nearest, :3]
+        inside = np.minimum(distances[np.arange(len(foot)), nearest, None], 0)
+        out = -inside * hull[nearest, :3]
         # None at the ankle, where the hull would leave the leg.
         share = np.clip((_FOOT - canonical[foot, 2:]) / 0.02, 0, 1)
         vertices[foot] += out * share

@@ -23,7 +23,7 @@ class Motion:
 
     Attributes:
         activity: Name in `ACTIVITIES`.
-        speed: Metres a second forwards, for an adult; 0 where the person stays.
+        speed: Metres a second that the stride is drawn for; 0 where the person stays.
         at: From a time in seconds to angles in degrees, within `LIMITS`.
     """
 

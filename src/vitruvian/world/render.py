@@ -52,6 +52,12 @@ class Camera:
         pixels = self.focal * seen[..., :2] / seen[..., 2:] + self.center
         return np.concatenate([pixels, seen[..., 2:]], axis=-1)
 
+    def cosines(self) -> Floats:
+        """(height, width): depth of a point a metre along the ray through each pixel's centre."""
+        x = (np.arange(self.width) + 0.5 - self.center[0]) / self.focal
+        y = (np.arange(self.height) + 0.5 - self.center[1]) / self.focal
+        return 1 / np.sqrt(1 + x**2 + y[:, None] ** 2)
+
     def rays(self) -> Floats:
         """(height, width, 3): directions through the pixels' centres, with a depth of one."""
         columns, rows = np.meshgrid(np.arange(self.width) + 0.5, np.arange(self.height) + 0.5)
@@ -282,7 +288,7 @@ class Stage:
         sun = np.array(light.sun).mean() * max(light.direction[2], 0)
         image = _calm_floor(image, nearest)
         lost = 0.85 * sun / (sun + np.array(light.sky).mean() + 1e-6)
-        behind = background * (1 - lost * (1 - image)) if sun else np.array(background)
+        behind = background * (1 - np.float32(lost) * (1 - image))
         seen = nearest >= 0
         image = np.where(seen[..., None], image, behind).astype(np.float32)
         edges = _edges(nearest, material, far)
@@ -316,7 +322,7 @@ class Stage:
         places: NDArray[np.float32],
     ) -> Rendering:
         """What every pixel shows, from the triangle that it hits."""
-        depth = (far / np.linalg.norm(camera.rays(), axis=-1)).astype(np.float32)
+        depth = (far * camera.cosines()).astype(np.float32)
         person = np.where(nearest < self.people, nearest, -1).astype(np.int32)
         rows, columns = np.nonzero(person >= 0)
         owner = person[rows, columns]

@@ -21,17 +21,18 @@ LEAST_AREA = 1000
 MARGIN = 1.15
 """Side of the square window over the longer side of the garment's box."""
 
-TEST_PART = 3
+TEST_PART, VALIDATION_PART = 3, 9
 
 
 class GarmentCrops(ImageDataset):
     """A square window around each garment of 1,004 street-fashion photos, by their pixel labels.
 
     Every category of a photo is one crop: both shoes together. A garment with under `LEAST_AREA`
-    pixels is left out. Splits are by photo: number modulo 3, 0 is the test.
+    pixels is left out. Splits are by photo: of the numbers, those divided by 3 are the test, and of
+    the others those that leave 1 over 9 the validation.
 
     Args:
-        split: "train", "test" or "all".
+        split: "train", "test"; or "fit" and "validation": train without and only its validation.
         root: The folder with `photos`, `pixel-level` and `labels.txt`; None: `ccp` below the data
             root.
 
@@ -43,7 +44,7 @@ class GarmentCrops(ImageDataset):
     name: ClassVar[str] = "ccp"
     title: ClassVar[str] = "Garment crops of Clothing Co-Parsing"
     licence: ClassVar[str] = "Apache-2.0"
-    splits: ClassVar[tuple[str, ...]] = ("train", "test", "all")
+    splits: ClassVar[tuple[str, ...]] = ("train", "fit", "validation", "test")
     classes = CATEGORIES
 
     def __init__(self, split: str = "test", root: str | Path | None = None) -> None:
@@ -57,8 +58,7 @@ class GarmentCrops(ImageDataset):
         self._windows: list[tuple[Path, tuple[int, int, int]]] = []
         labels = []
         for file in sorted((folder / "photos").glob("*.jpg")):
-            of_test = int(file.stem) % TEST_PART == 0
-            if split != "all" and of_test != (split == "test"):
+            if not _belongs(file, split):
                 continue
             mask = _read_mask(folder / "pixel-level" / f"{file.stem}.png")
             least = LEAST_AREA * (mask.shape[1] / 320) ** 2
@@ -81,6 +81,17 @@ class GarmentCrops(ImageDataset):
         inside = photo[max(top, 0) : top + side, max(left, 0) : left + side]
         border = (before[0], after[0], before[1], after[1])
         return np.asarray(cv2.copyMakeBorder(inside, *border, cv2.BORDER_REPLICATE), dtype=np.uint8)
+
+
+def _belongs(file: Path, split: str) -> bool:
+    """Whether a photo, `0001.jpg`, is of a part."""
+    if not file.stem.isdigit():
+        raise InputError(f"{file} is no photo of the data set: their names are numbers.")
+    number = int(file.stem)
+    if number % TEST_PART == 0:
+        return split == "test"
+    of_validation = number % VALIDATION_PART == 1
+    return split == "train" or split == ("validation" if of_validation else "fit")
 
 
 def _read_mask(file: Path) -> np.ndarray:

@@ -35,6 +35,7 @@ def set_hard_ratios(model: nn.Module, enabled: bool = True) -> None:
     """
     for layer in switchable_layers(model).values():
         layer.hard_ratios = enabled
+        layer.train(layer.training)  # a sparse norm looks at its ratios anew
 
 
 def plot_ratios(model: nn.Module, path: str | os.PathLike[str]) -> None:

@@ -52,7 +52,8 @@ def sparsestmax(
     if kinds == 0:
         raise InputError("SparsestMax needs the logits of one normalizer at least.")
     radius = torch.as_tensor(radius, dtype=logits.dtype, device=logits.device)
-    checked = radius.device.type == "cpu" and not torch.compiler.is_compiling()
+    # Values are looked at where that costs no wait for a device.
+    checked = logits.device.type == "cpu" and not torch.compiler.is_compiling()
     if checked and not float(radius.min()) >= 0:
         raise InputError(f"SparsestMax got the radius {float(radius.min())}: give 0 or more.")
     point = sparsemax(logits)
@@ -74,6 +75,8 @@ def sparsestmax(
         found = torch.where(corner, support.to(point.dtype), torch.where(stays, point, pushed))
         result = torch.where(done, result, found)
         done = done | stays | inside
+        if checked and bool(done.all()):
+            break
         point = sparsemax(pushed)
     return result
 

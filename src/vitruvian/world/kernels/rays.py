@@ -8,7 +8,9 @@ from vitruvian.world.kernels.materials import (
     EYES,
     HAIR,
     PROP,
+    SHOES,
     SKIN,
+    SOCKS,
     Outfit,
     color_at,
     material_at,
@@ -145,7 +147,10 @@ def shaded(
     if wp.dot(normal, direction) > 0.0:
         normal = normal - 1.1 * wp.dot(normal, direction) * direction
         normal = wp.normalize(normal)
-    point = wp.mesh_eval_position(meshes[mesh], face, u, v) + 0.005 * normal
+    off = float(0.005)
+    if material == SHOES or material == SOCKS:
+        off = 0.015  # the foot's folds lie just below its hull
+    point = wp.mesh_eval_position(meshes[mesh], face, u, v) + off * normal
     facing = wp.dot(normal, light.direction)
     sun = float(0.0)
     if facing > 0.0:
