@@ -64,7 +64,7 @@ def show(
     if out.suffix.lower() not in (".png", ".jpg", ".jpeg", ".webp"):
         raise InputError(f"Cannot write a picture to {out}: end its name in .png, .jpg or .webp.")
     if not rig_file().is_file():
-        say("Building the body model, once: less than a minute.")
+        say("Building the body model, once: this takes a minute or two.")
     load_rig()
 
     from vitruvian.world.sample import Setting, render_sample

