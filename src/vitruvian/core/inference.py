@@ -10,7 +10,7 @@ import ctypes.util
 import importlib.util
 import os
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
 
 import cv2
 import numpy as np
@@ -187,6 +187,33 @@ def make_runner(
     if backend == "torch" or against or accelerated:
         return TorchRunner(build(), weights, device, precision)
     return OnnxRunner(weights)
+
+
+class OneNetwork:
+    """A detector around one network; a subclass says how the network is built.
+
+    Its first two arguments are the runner and the weights.
+    """
+
+    @staticmethod
+    def build() -> nn.Module:
+        """The network, without weights."""
+        raise NotImplementedError
+
+    @classmethod
+    def from_weights(
+        cls,
+        weights: Weights,
+        device: str = "auto",
+        precision: Precision = "auto",
+        backend: Backend = "auto",
+        **options: Any,
+    ) -> Self:
+        """The detector with weights that `find_weights` found; `options` as the class has them."""
+        runner = make_runner(
+            cls.build, weights, device=device, precision=precision, backend=backend
+        )
+        return cls(runner, weights, **options)  # type: ignore[call-arg]
 
 
 def _installed(package: str) -> bool:

@@ -8,20 +8,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vitruvian.core.inference import Backend, Preprocessor, Runner, make_runner
+from vitruvian.core.inference import OneNetwork, Preprocessor, Runner
 from vitruvian.core.records import Face, Frame
 from vitruvian.core.timing import Timings
 from vitruvian.core.weights import Weights
 
 if TYPE_CHECKING:
     from torch import nn
-
-    from vitruvian.core.device import Precision
 
 STRIDES = (8, 16, 32)
 PRIOR_SIZES = ((10, 20), (32, 64), (128, 256))  # pixels, by stride
@@ -113,7 +111,7 @@ def suppress(boxes: NDArray[np.float32], overlap: float) -> list[int]:
     return kept
 
 
-class RetinaFace:
+class RetinaFace(OneNetwork):
     """Finds the faces of pictures.
 
     Args:
@@ -140,18 +138,12 @@ class RetinaFace:
         self.timings = timings or Timings()
         self._preprocess = Preprocessor(STRIDES[-1], mean=MEAN[::-1])
 
-    @classmethod
-    def from_weights(
-        cls,
-        weights: Weights,
-        device: str = "auto",
-        precision: Precision = "auto",
-        backend: Backend = "auto",
-        **options: Any,
-    ) -> Self:
-        """The detector with weights that `find_weights` found; `options` as the class has them."""
-        runner = make_runner(_build, weights, device=device, precision=precision, backend=backend)
-        return cls(runner, weights, **options)
+    @staticmethod
+    def build() -> nn.Module:
+        """The embedded network, without weights."""
+        from vitruvian.face.retinaface.network import RetinaFaceNetwork
+
+        return RetinaFaceNetwork()
 
     def detect(self, images: Sequence[NDArray[np.uint8]]) -> list[list[Face]]:
         """Faces of each picture, the surest first.
@@ -193,9 +185,3 @@ class RetinaFace:
             )
             for image in images
         ]
-
-
-def _build() -> nn.Module:
-    from vitruvian.face.retinaface.network import RetinaFaceNetwork
-
-    return RetinaFaceNetwork()

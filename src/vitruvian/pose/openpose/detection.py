@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vitruvian.core.inference import Backend, Preprocessor, Runner, make_runner
+from vitruvian.core.inference import OneNetwork, Preprocessor, Runner
 from vitruvian.core.records import Frame, Person, Pose
 from vitruvian.core.skeletons import OPENPOSE18
 from vitruvian.core.timing import Timings
@@ -22,8 +22,6 @@ from vitruvian.pose.openpose.scales import join_scales
 
 if TYPE_CHECKING:
     from torch import nn
-
-    from vitruvian.core.device import Precision
 
 STRIDE = 8
 SIZE_MULTIPLE = 16  # of the network's input
@@ -36,7 +34,7 @@ WIDEST = 4.0  # width by height; a strip of 1000 : 1 at full height would take a
 CLOSER = 2.0  # the scale at which a picture is read again in which nobody was found
 
 
-class OpenPose:
+class OpenPose(OneNetwork):
     """Finds the people of pictures.
 
     Args:
@@ -70,18 +68,12 @@ class OpenPose:
         # Beyond the picture the input is mid-grey, as the network's own padding.
         self._preprocess = Preprocessor(SIZE_MULTIPLE, mean=(127.5,) * 3, scale=1 / 127.5)
 
-    @classmethod
-    def from_weights(
-        cls,
-        weights: Weights,
-        device: str = "auto",
-        precision: Precision = "auto",
-        backend: Backend = "auto",
-        **options: Any,
-    ) -> Self:
-        """The detector with weights that `find_weights` found; `options` as the class has them."""
-        runner = make_runner(_build, weights, device=device, precision=precision, backend=backend)
-        return cls(runner, weights, **options)
+    @staticmethod
+    def build() -> nn.Module:
+        """The embedded network, without weights."""
+        from vitruvian.pose.openpose.mobilenet import MobileNetOpenPose
+
+        return MobileNetOpenPose()
 
     def detect(
         self, images: Sequence[NDArray[np.uint8]], *, look_again: bool = False
@@ -165,9 +157,3 @@ def input_size(height: int, width: int, wanted: float) -> tuple[int, int]:
     rows = wanted * min(1.0, (WIDEST / aspect) ** 0.5)
     least = 2 * SIZE_MULTIPLE  # a map of one cell has no variance, by which the norms divide
     return max(least, round(rows)), max(least, round(rows * aspect))
-
-
-def _build() -> nn.Module:
-    from vitruvian.pose.openpose.mobilenet import MobileNetOpenPose
-
-    return MobileNetOpenPose()
