@@ -45,6 +45,7 @@ class System(LightningModule):
         super().__init__()
         self.chosen = choose_device("cpu", "32")
         self.weights: Weights | None = None
+        self.scored: dict[int, Any] = {}
 
     @property
     def card(self) -> Card:
@@ -68,6 +69,35 @@ class System(LightningModule):
         for name, value in named.items():
             self.log(f"train/{name}", value.detach(), prog_bar=value is total or len(losses) == 1)
         return total
+
+    def evaluate(self, part: str, scored: Mapping[int, Any]) -> Mapping[str, float]:
+        """Metrics of an epoch by name, the main one first.
+
+        Args:
+            part: "val" or "test".
+            scored: What `validation_step` kept in `self.scored`, by the sample's index, of all
+                processes.
+        """
+        raise NotImplementedError
+
+    def test_step(self, batch: Batch, index: int) -> None:
+        """Test as validation does."""
+        self.validation_step(batch, index)
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the metrics as `val/METRIC`."""
+        self._log_metrics("val")
+
+    def on_test_epoch_end(self) -> None:
+        """Log the metrics as `test/METRIC`."""
+        self._log_metrics("test")
+
+    def _log_metrics(self, part: str) -> None:
+        scored, self.scored = gathered(self.scored), {}
+        metrics = self.evaluate(part, scored)
+        main = next(iter(metrics))
+        for name, value in metrics.items():
+            self.log(f"{part}/{name}", value, prog_bar=name == main)
 
     @classmethod
     def arguments_of(cls, state: Mapping[str, Tensor]) -> dict[str, Plain]:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vitruvian.core.errors import InputError
-from vitruvian.core.system import Batch, gathered
+from vitruvian.core.system import Batch
 from vitruvian.image.data import fit_picture
 from vitruvian.image.labels import Label, LabelledPicture
 from vitruvian.image.metrics import top_accuracy
@@ -93,7 +93,6 @@ class Classification(NormedSystem):
         mean_, deviation_ = (torch.tensor(v).view(1, 3, 1, 1) * 255 for v in (mean, deviation))
         self.register_buffer("pixel_mean", mean_, persistent=False)
         self.register_buffer("pixel_deviation", deviation_, persistent=False)
-        self._scored: dict[int, tuple[NDArray[np.float32], int]] = {}
 
     def forward(
         self, image: UInt8[Tensor, "batch 3 height width"]
@@ -134,24 +133,14 @@ class Classification(NormedSystem):
         """Keep the scores of a batch; they are counted at the end of the epoch."""
         scores = self(batch["image"]).float().cpu().numpy()
         rows = zip(batch["index"].tolist(), batch["label"].tolist(), scores, strict=True)
-        self._scored.update({index: (score, label) for index, label, score in rows})
+        self.scored.update({index: (score, label) for index, label, score in rows})
 
-    test_step = validation_step
-
-    def on_validation_epoch_end(self) -> None:
-        """Log `val/top1` and `val/top5`, in per cent."""
-        self._log_metrics("val")
-
-    def on_test_epoch_end(self) -> None:
-        """Log `test/top1` and `test/top5`, in per cent."""
-        self._log_metrics("test")
-
-    def _log_metrics(self, part: str) -> None:
-        scored, self._scored = gathered(self._scored), {}
+    def evaluate(self, part: str, scored: Mapping[int, Any]) -> Mapping[str, float]:
+        """`top1` and `top5`, in per cent."""
+        del part
         scores = np.stack([score for score, _ in scored.values()])
         labels = np.array([label for _, label in scored.values()])
-        for name, value in top_accuracy(scores, labels).items():
-            self.log(f"{part}/{name}", value, prog_bar=name == "top1")
+        return top_accuracy(scores, labels)
 
     @classmethod
     def arguments_of(cls, state: Mapping[str, Tensor]) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from vitruvian.core.errors import InputError, UnknownNameError
 from vitruvian.core.published import load_published, read_checkpoint
 from vitruvian.core.records import Frame, Person, Pose
 from vitruvian.core.skeletons import SKELETONS, find_skeleton
-from vitruvian.core.system import Batch, gathered
+from vitruvian.core.system import Batch
 from vitruvian.nn.normed_system import NormedSystem
 from vitruvian.nn.norms import NormName
 from vitruvian.nn.resnet import RESNETS, ResNet, Style
@@ -245,7 +245,6 @@ class SimpleBaseline(NormedSystem):
         mean, deviation = (torch.tensor(v).view(1, 3, 1, 1) * 255 for v in (MEAN, DEVIATION))
         self.register_buffer("mean", mean, persistent=False)
         self.register_buffer("deviation", deviation, persistent=False)
-        self._scored: dict[int, NDArray[np.float32]] = {}
 
     def forward(
         self, image: UInt8[Tensor, "batch 3 height width"]
@@ -309,25 +308,12 @@ class SimpleBaseline(NormedSystem):
         )
         for index, center, size, joints, score in rows:
             place = Crop(center, size, self.input_size, udp=udp).to_picture(joints)
-            self._scored[index] = np.concatenate([place, score[:, None]], axis=-1).astype("f4")
+            self.scored[index] = np.concatenate([place, score[:, None]], axis=-1).astype("f4")
 
-    test_step = validation_step
-
-    def on_validation_epoch_end(self) -> None:
-        """Log the data set's metrics as `val/METRIC`."""
-        self._log_metrics("val")
-
-    def on_test_epoch_end(self) -> None:
-        """Log the data set's metrics as `test/METRIC`."""
-        self._log_metrics("test")
-
-    def _log_metrics(self, part: str) -> None:
+    def evaluate(self, part: str, scored: Mapping[int, Any]) -> Mapping[str, float]:
+        """The data set's own metrics."""
         trainer: Any = self.trainer
-        scored, self._scored = gathered(self._scored), {}
-        metrics = trainer.datamodule.people(part).evaluate(scored)
-        main = next(iter(metrics))
-        for name, value in metrics.items():
-            self.log(f"{part}/{name}", value, prog_bar=name == main)
+        return trainer.datamodule.people(part).evaluate(scored)
 
     @classmethod
     def arguments_of(cls, state: Mapping[str, Tensor]) -> dict[str, Any]:
