@@ -15,8 +15,8 @@ from vitruvian.world.clothes import (
     load_surface,
     must_cover,
     sample_clothes,
-    vertex_materials,
 )
+from vitruvian.world.dressing import vertex_materials
 from vitruvian.world.kernels import materials
 from vitruvian.world.rig import load_rig
 

@@ -18,7 +18,8 @@ import warp as wp
 from numpy.typing import NDArray
 
 from vitruvian.world.bodies import Posed
-from vitruvian.world.clothes import Clothes, dress, load_surface, surface_arrays
+from vitruvian.world.clothes import Clothes, load_surface
+from vitruvian.world.dressing import dress, surface_arrays
 from vitruvian.world.kernels import materials, rays
 from vitruvian.world.rig import load_rig
 
@@ -144,6 +145,8 @@ class Rendering:
         materials: (height, width): place in `clothes.MATERIALS`.
         parts: (height, width): place in `clothes.PARTS`.
         uv: (height, width, 2): texture coordinates on the body, in [0, 1].
+        faces: (height, width): the triangle of the person's mesh that is seen; -1 where nobody is.
+        places: (height, width, 2): the shares of the triangle's first two corners.
         full_masks: (N, height, width): each person as if nobody stood in front.
     """
 
@@ -154,6 +157,8 @@ class Rendering:
     materials: NDArray[np.int32]
     parts: NDArray[np.int32]
     uv: NDArray[np.float32]
+    faces: NDArray[np.int32]
+    places: NDArray[np.float32]
     full_masks: NDArray[np.bool_]
 
 
@@ -334,8 +339,21 @@ class Stage:
         uv = np.zeros((*person.shape, 2), dtype=np.float32)
         uv[rows, columns] = u * corners[:, 0] + v * corners[:, 1] + (1 - u - v) * corners[:, 2]
         normals[person < 0] = 0
+        seen_faces = np.full(person.shape, -1, dtype=np.int32)
+        seen_faces[rows, columns] = face
+        seen_places = np.zeros((*person.shape, 2), dtype=np.float32)
+        seen_places[rows, columns] = place
         return Rendering(
-            image, person, depth, normals, material, parts, uv, faces[: self.people] >= 0
+            image=image,
+            person=person,
+            depth=depth,
+            normals=normals,
+            materials=material,
+            parts=parts,
+            uv=uv,
+            faces=seen_faces,
+            places=seen_places,
+            full_masks=faces[: self.people] >= 0,
         )
 
 
