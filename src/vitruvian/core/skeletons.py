@@ -182,6 +182,55 @@ CROWDPOSE14 = Skeleton(
 )
 
 
+AIC14 = Skeleton(
+    "aic14",
+    (
+        *(f"right_{joint}" for joint in ("shoulder", "elbow", "wrist")),
+        *(f"left_{joint}" for joint in ("shoulder", "elbow", "wrist")),
+        *(f"right_{joint}" for joint in ("hip", "knee", "ankle")),
+        *(f"left_{joint}" for joint in ("hip", "knee", "ankle")),
+        *("head_top", "neck"),
+    ),
+    (("head_top", "neck"), *_TRUNK, *_LIMBS),
+    (
+        *(0.01388152, 0.01515228, 0.01057665, 0.01417709, 0.01497891, 0.01402144),
+        *(0.03909642, 0.03686941, 0.01981803, 0.03843971, 0.03412318, 0.02415081),
+        *(0.01291456, 0.01236173),
+    ),
+)
+
+POSETRACK17 = Skeleton(
+    "posetrack17",
+    (
+        *("nose", "upper_neck", "head_top"),
+        *both("ear", "shoulder", "elbow", "wrist", "hip", "knee", "ankle"),
+    ),
+    (
+        *(("nose", "upper_neck"), ("nose", "head_top")),
+        *(("upper_neck", f"{side}_shoulder") for side in ("right", "left")),
+        *_BOX,
+        *_LIMBS,
+    ),
+    COCO17.sigmas,
+)
+"""PoseTrack 2018. It defines no spreads; COCO's by place are what everybody uses."""
+
+FLIC11 = Skeleton(
+    "flic11",
+    (
+        *(f"left_{joint}" for joint in ("shoulder", "elbow", "wrist")),
+        *(f"right_{joint}" for joint in ("shoulder", "elbow", "wrist")),
+        *both("hip", "eye"),
+        "nose",
+    ),
+    (
+        *(("nose", f"{side}_eye") for side in ("right", "left")),
+        *_BOX,
+        *(edge for edge in _LIMBS if "hip" not in edge[0] and "knee" not in edge[0]),
+    ),
+)
+
+
 def _chain(*joints: str) -> tuple[tuple[str, str], ...]:
     """Edges from each joint to the next."""
     return tuple(pairwise(joints))
@@ -271,9 +320,50 @@ WHOLEBODY133 = Skeleton(
     ),
 )
 
+HALPE136 = Skeleton(
+    "halpe136",
+    (
+        *COCO17.joints,
+        *("head_top", "neck", "mid_hip"),
+        *both("big_toe", "small_toe", "heel"),
+        *WHOLEBODY133.joints[23:],
+    ),
+    (
+        *(("head_top", "neck"), ("neck", "mid_hip")),
+        *(("neck", f"{side}_shoulder") for side in ("right", "left")),
+        *(("mid_hip", f"{side}_hip") for side in ("right", "left")),
+        *_HEAD,
+        *_LIMBS,
+        *WHOLEBODY133.edges[len(COCO17.edges) :],
+    ),
+    (*COCO17.sigmas, *(0.08,) * 3, *(0.089,) * 6, *(0.015,) * 110),
+)
+
+H36M17 = Skeleton(
+    "h36m17",
+    (
+        "pelvis",
+        *(f"right_{joint}" for joint in ("hip", "knee", "ankle")),
+        *(f"left_{joint}" for joint in ("hip", "knee", "ankle")),
+        *("spine", "thorax", "neck_base", "head_top"),
+        *(f"left_{joint}" for joint in ("shoulder", "elbow", "wrist")),
+        *(f"right_{joint}" for joint in ("shoulder", "elbow", "wrist")),
+    ),
+    (
+        *_chain("pelvis", "spine", "thorax", "neck_base", "head_top"),
+        *((("thorax", f"{s}_shoulder")) for s in ("right", "left")),
+        *((("pelvis", f"{s}_hip")) for s in ("right", "left")),
+        *_LIMBS,
+    ),
+)
+"""Human3.6M's usual 17 of 32, whose neck_base is the point that many call neck or nose."""
+
 SKELETONS: dict[str, Skeleton] = {
     skeleton.name: skeleton
-    for skeleton in (COCO17, OPENPOSE18, OPENPOSE25, MPII16, LSP14, CROWDPOSE14, WHOLEBODY133)
+    for skeleton in (
+        *(COCO17, OPENPOSE18, OPENPOSE25, MPII16, LSP14, CROWDPOSE14, AIC14, POSETRACK17, FLIC11),
+        *(WHOLEBODY133, HALPE136, H36M17),
+    )
 }
 
 # A joint that the source lacks but whose parts it has: the mean of the parts, with their least

@@ -29,12 +29,32 @@ from vitruvian.core.errors import UnknownNameError
 from vitruvian.core.sampling import one_thread, resumable_sampler
 from vitruvian.pose.datasets.base import PoseDataset
 from vitruvian.pose.datasets.coco import CocoKeypoints
+from vitruvian.pose.datasets.coco_family import (
+    Aic,
+    CocoWholeBody,
+    CrowdPose,
+    Halpe,
+    OcHuman,
+    PoseTrack18,
+)
+from vitruvian.pose.datasets.flic import Flic
 from vitruvian.pose.datasets.lsp import Lsp
 from vitruvian.pose.datasets.mpii import Mpii
 from vitruvian.pose.heatmaps import TargetKind, encode_joints
 from vitruvian.pose.topdown import Augmentation, Crop, draw_augmentation, grow_to_aspect
 
-DATASETS: dict[str, type[PoseDataset]] = {"coco": CocoKeypoints, "lsp": Lsp, "mpii": Mpii}
+DATASETS: dict[str, type[PoseDataset]] = {
+    "aic": Aic,
+    "coco": CocoKeypoints,
+    "coco_wholebody": CocoWholeBody,
+    "crowdpose": CrowdPose,
+    "flic": Flic,
+    "halpe": Halpe,
+    "lsp": Lsp,
+    "mpii": Mpii,
+    "ochuman": OcHuman,
+    "posetrack18": PoseTrack18,
+}
 
 STRIDE = 4
 """Pixels of the crop in one of the map."""

@@ -1,4 +1,4 @@
-"""COCO person key points (Lin et al., ECCV 2014), in the official JSON."""
+"""COCO person key points (Lin et al., ECCV 2014), and the format that others took over."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from vitruvian.core.errors import InputError, UnknownNameError
 from vitruvian.core.files import find_data
@@ -28,29 +29,34 @@ FILES = {
 }
 
 
-class CocoKeypoints(PoseDataset):
-    """COCO people, a crop each: around the annotated box, or around a detector's.
+class CocoFormat(PoseDataset):
+    """People of one annotation file in COCO's format, a crop each.
 
-    Trained on are people with a labelled joint that are no crowd (iscrowd 0) and whose box, cut at
-    the picture's border, has an area. COCO counts pixels as indices: 0.5 is added.
+    A data set that keeps to the format says where its files lie; what it does otherwise it
+    overrides. The crop is around the annotated box, or around a detector's. Trained on are people
+    with a labelled joint that are no crowd (iscrowd 0) and whose box, cut at the picture's border,
+    has an area. COCO counts pixels as indices: 0.5 is added.
 
     Args:
-        split: "train" or "validation".
-        root: The folder with `annotations`, `train2017` and `val2017`.
-        annotations: Another annotation file in COCO's format.
+        split: One of `splits`.
+        root: The folder with annotations and pictures, as `files` has them below it.
+        annotations: Another annotation file in this format.
         pictures: The folder of its pictures.
         detections: Person boxes of a detector as COCO's results JSON (image_id, category_id, bbox,
             score); boxes of other categories are left out. None: the annotated boxes.
 
+    Attributes:
+        files: Split → annotation file and folder of pictures.
+        counts_all: Whether `num_keypoints` counts every labelled joint of the skeleton.
+        images: Picture's number → its entry.
+        entries: The annotations as the file has them.
+
     Raises:
-        InputError: files are missing or not as COCO has them.
+        InputError: files are missing or not as the data set has them.
     """
 
-    name: ClassVar[str] = "coco"
-    title: ClassVar[str] = "COCO 2017 person key points"
-    licence: ClassVar[str] = "annotations CC-BY-4.0; photos under Flickr's terms"
-    skeleton: ClassVar[Skeleton] = COCO17
-    splits: ClassVar[tuple[str, ...]] = ("train", "validation")
+    files: ClassVar[Mapping[str, tuple[str, str]]]
+    counts_all: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -65,35 +71,59 @@ class CocoKeypoints(PoseDataset):
             raise UnknownNameError(f"split of {self.title}", split, self.splits)
         if annotations is None or pictures is None:
             folder = find_data(self.name, root)
-            annotations = annotations or folder / FILES[split][0]
-            pictures = pictures or folder / FILES[split][1]
-        self.file = Path(annotations)
-        content = read_json(self.file, ("images", "annotations"))
-        images = {image["id"]: image for image in content["images"]}
+            annotations = annotations or folder / self.files[split][0]
+            pictures = pictures or folder / self.files[split][1]
+        self.file, folder = Path(annotations), Path(pictures)
+        content = self.read(self.file, folder)
+        self.images = {image["id"]: image for image in content["images"]}
+        self.entries = content["annotations"]
         by_image = defaultdict(list)
-        for entry in content["annotations"]:
-            if entry["image_id"] not in images:
+        for entry in self.entries:
+            if entry["image_id"] not in self.images:
                 raise InputError(
                     f"{self.file} has an annotation of picture {entry['image_id']}, which it does "
                     "not list: get the file again."
                 )
             by_image[entry["image_id"]].append(entry)
-        self.images = images
-        self.entries = content["annotations"]
-        folder = Path(pictures)
         if detections is not None:
-            people = _detected(Path(detections), images, folder)
+            people = _detected(Path(detections), self.images, folder, len(self.skeleton))
         else:
             people = [
                 person
-                for image in images.values()
+                for image in self.images.values()
                 for entry in by_image[image["id"]]
-                if (person := _annotated(entry, image, folder, self.file))
+                if (person := self._annotated(entry, image, folder))
             ]
         super().__init__(people, self.file)
 
+    def read(self, file: Path, pictures: Path) -> Any:
+        """The annotations, in COCO's format, of pictures that lie below a folder."""
+        del pictures  # for formats that do not say how large they are
+        return read_json(file, ("images", "annotations"))
+
+    def points(self, entry: Mapping[str, Any]) -> NDArray[np.float64]:
+        """(joints, 3): x, y and visibility of an annotation, as the file has them."""
+        return np.array(entry["keypoints"], dtype=np.float64).reshape(-1, 3)
+
+    def area(self, entry: Mapping[str, Any]) -> float:
+        """The square of a person's scale in OKS, in pixels."""
+        return float(entry.get("area", 0))
+
+    def truth(self) -> list[dict[str, Any]]:
+        """Every annotation as the evaluation takes it."""
+        return [
+            {
+                "image_id": entry["image_id"],
+                "keypoints": self.points(entry),
+                "bbox": entry["bbox"],
+                "area": self.area(entry),
+                "iscrowd": int(entry.get("iscrowd") or 0),
+            }
+            for entry in self.entries
+        ]
+
     def evaluate(self, joints: Mapping[int, Floats]) -> dict[str, float]:
-        """COCO's ten key-point numbers, after rescoring and OKS-NMS at 0.9, in per cent."""
+        """The data set's average precisions, after rescoring and OKS-NMS at 0.9, in per cent."""
         groups = defaultdict(list)
         for index in sorted(joints):
             groups[self.people[index].facts["image_id"]].append(index)
@@ -104,14 +134,56 @@ class CocoKeypoints(PoseDataset):
             scores = rescore([self.people[index].score for index in group], points[..., 2])
             sizes = np.stack([self.people[index].size for index in group])
             areas = grow_to_aspect(sizes, ASPECT).prod(axis=-1)
-            for place in oks_nms(points, scores, areas):
+            for place in oks_nms(points, scores, areas, sigmas=self.skeleton.sigmas):
                 keypoints = points[place].ravel().tolist()
                 found = {"image_id": image_id, "category_id": 1, "keypoints": keypoints}
                 detections.append({**found, "score": float(scores[place])})
-        images = groups if len(joints) < len(self.people) else self.images
-        truth = [entry for entry in self.entries if entry["image_id"] in images]
-        statistics = coco_keypoint_ap(truth, detections, image_ids=list(images))
+        images = list(groups if len(joints) < len(self.people) else self.images)
+        truth = [person for person in self.truth() if person["image_id"] in set(images)]
+        statistics = self.precision(truth, detections, images)
         return {name: 100 * value if value >= 0 else value for name, value in statistics.items()}
+
+    def precision(
+        self, truth: list[dict[str, Any]], detections: list[dict[str, Any]], images: list[Any]
+    ) -> dict[str, float]:
+        """The official numbers of detections in these pictures, in [0, 1], the main one first."""
+        return coco_keypoint_ap(truth, detections, self.skeleton.sigmas, images)
+
+    def _annotated(
+        self, entry: Mapping[str, Any], image: Mapping[str, Any], folder: Path
+    ) -> PersonAnnotation | None:
+        if entry.get("iscrowd") or entry.get("category_id", 1) != 1:
+            return None
+        joints = self.points(entry).astype(np.float32)
+        if joints.shape != (len(self.skeleton), 3):
+            raise InputError(
+                f"{self.file} has {joints.size} key-point numbers in annotation {entry.get('id')}, "
+                f"not {3 * len(self.skeleton)}: is it the key-point file of {self.title}?"
+            )
+        labelled = int((joints[:, 2] > 0).sum())
+        if self.counts_all and entry.get("num_keypoints", labelled) != labelled:
+            raise InputError(
+                f"{self.file} says {entry['num_keypoints']} key points in annotation "
+                f"{entry.get('id')}, but {labelled} are labelled: get the file again."
+            )
+        if not labelled:
+            return None
+        joints[:, :2] += 0.5
+        joints[:, 2] = joints[:, 2] > 0
+        joints *= joints[:, 2:]
+        facts = {"area": self.area(entry), "annotation": entry.get("id")}
+        return _boxed(entry["bbox"], 1.0, image, folder, joints, facts)
+
+
+class CocoKeypoints(CocoFormat):
+    """COCO's people; see `CocoFormat`."""
+
+    name: ClassVar[str] = "coco"
+    title: ClassVar[str] = "COCO 2017 person key points"
+    licence: ClassVar[str] = "annotations CC-BY-4.0; photos under Flickr's terms"
+    skeleton: ClassVar[Skeleton] = COCO17
+    splits: ClassVar[tuple[str, ...]] = ("train", "validation")
+    files: ClassVar[Mapping[str, tuple[str, str]]] = FILES
 
 
 def read_json(path: Path, keys: tuple[str, ...] = ()) -> Any:
@@ -127,37 +199,13 @@ def read_json(path: Path, keys: tuple[str, ...] = ()) -> Any:
     return content
 
 
-def _annotated(
-    entry: Mapping[str, Any], image: Mapping[str, Any], folder: Path, file: Path
-) -> PersonAnnotation | None:
-    if entry.get("iscrowd") or not entry.get("num_keypoints") or entry.get("category_id", 1) != 1:
-        return None
-    values = np.array(entry["keypoints"], dtype=np.float32)
-    if values.size != 3 * len(COCO17):
-        raise InputError(
-            f"{file} has {values.size} key-point numbers in annotation {entry.get('id')}, not "
-            f"{3 * len(COCO17)}: is it the person_keypoints file?"
-        )
-    joints = values.reshape(-1, 3)
-    if int((joints[:, 2] > 0).sum()) != entry["num_keypoints"]:
-        raise InputError(
-            f"{file} says {entry['num_keypoints']} key points in annotation {entry.get('id')}, but "
-            f"{int((joints[:, 2] > 0).sum())} are labelled: get the file again."
-        )
-    joints[:, :2] += 0.5
-    joints[:, 2] = joints[:, 2] > 0
-    joints *= joints[:, 2:]
-    facts = {"area": float(entry.get("area", 0)), "annotation": entry.get("id")}
-    return _boxed(entry["bbox"], 1.0, image, folder, joints, facts)
-
-
 def _detected(
-    file: Path, images: Mapping[int, Mapping[str, Any]], folder: Path
+    file: Path, images: Mapping[int, Mapping[str, Any]], folder: Path, joints: int
 ) -> list[PersonAnnotation]:
     detections = read_json(file)
     if not isinstance(detections, list):
         raise InputError(f"{file} is no list of detections as COCO's results are.")
-    unlabelled = np.zeros((len(COCO17), 3), dtype=np.float32)
+    unlabelled = np.zeros((joints, 3), dtype=np.float32)
     people = []
     for found in detections:
         image = images.get(found["image_id"])
