@@ -152,14 +152,55 @@ def test_lying_coco_annotations_are_refused(tmp_path):
 
     with pytest.raises(InputError, match="labelled"):
         read(lambda content: content["annotations"][0].update(num_keypoints=1))
-    with pytest.raises(InputError, match="does not list"):
+    with pytest.raises(InputError, match="99 is not listed"):
         read(lambda content: content["annotations"][0].update(image_id=99))
     with pytest.raises(InputError, match="different releases"):
         read(lambda content: content["images"][0].update(width=640)).verify()
     with pytest.raises(InputError, match="no 'annotations'"):
         read(lambda content: content.pop("annotations"))
+    with pytest.raises(InputError, match="annotation 1: another one has the same id"):
+        read(lambda content: content["annotations"][1].update(id=1))
+    with pytest.raises(InputError, match="annotation 1: 48 key-point numbers, not 51"):
+        read(lambda content: content["annotations"][0].update(keypoints=[1, 1, 2] * 16))
     crowd = read(lambda content: content["annotations"][0].update(iscrowd=1))
     assert len(crowd) == len(good["annotations"]) - 1
+
+
+def test_all_lies_are_listed_and_can_be_left_out(tmp_path):
+    write_fake_coco(tmp_path)
+    file = tmp_path / "annotations/person_keypoints_val2017.json"
+    content = json.loads(file.read_text())
+    count = len(content["annotations"])
+    content["annotations"][0]["num_keypoints"] = 1
+    content["annotations"][3]["keypoints"][0] = float("nan")
+    content["annotations"][5]["keypoints"][1] = 7000
+    file.write_text(json.dumps(content))
+    (tmp_path / "val2017/000000000004.jpg").unlink()
+    with pytest.raises(InputError) as caught:
+        CocoKeypoints("validation", tmp_path)
+    told = str(caught.value)
+    assert "5 bad annotations" in told
+    assert "--skip-bad" in told
+    lines = told.split("\n")[1:]
+    places = ["annotation 1", "000000000002.jpg, annotation 4", "annotation 6", "4.jpg", "4.jpg"]
+    wrongs = ["num_keypoints", "NaN", "far outside", "missing", "missing"]
+    for line, place, wrong in zip(lines, places, wrongs, strict=True):
+        assert place in line
+        assert wrong in line
+    rest = CocoKeypoints("validation", tmp_path, skip_bad=True)
+    assert len(rest) == count - 5
+    assert rest.verify() == count - 5
+    assert len(rest.problems) == 5
+
+
+def test_a_long_list_is_cut(tmp_path):
+    write_fake_lsp(tmp_path, 40)
+    for picture in (tmp_path / "images").iterdir():
+        picture.unlink()
+    with pytest.raises(InputError, match="and 18 more"):
+        Lsp("train", tmp_path)
+    with pytest.raises(InputError, match="no person"):
+        Lsp("train", tmp_path, skip_bad=True)
 
 
 def test_coco_detections_make_crops_without_labels(tmp_path):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from vitruvian.core.skeletons import SKELETONS, WHOLEBODY133, mirrored_name
-from vitruvian.world.bodies import identity_pose, pose_body, rest_body, sample_body
+from vitruvian.world.bodies import Body, identity_pose, pose_body, rest_body, sample_body
 from vitruvian.world.landmarks import load_landmarks
 from vitruvian.world.rig import load_rig
 
@@ -116,3 +116,24 @@ def test_the_posed_mesh_is_annys():
     )
     ours = pose_body(rest_body(body), rotations)
     assert np.abs(theirs["vertices"][0].numpy() - ours.vertices).max() < 1e-5
+
+
+def test_features_shape_the_face_and_nothing_else():
+    rig = load_rig()
+    body = sample_body(np.random.default_rng(8))
+    plain = Body(body.phenotype, {}, body.skin)
+    faces = [pose_body(rest_body(plain), identity_pose(rig)).vertices]
+    for name in ("big_nose", "double_chin", "narrow_eyes"):
+        own = Body(body.phenotype, {}, body.skin, {name: 1.0})
+        faces.append(pose_body(rest_body(own), identity_pose(rig)).vertices)
+    height = rig.canonical[:, 2]
+    for changed in faces[1:]:
+        moved = np.linalg.norm(changed - faces[0], axis=1)
+        assert moved.max() > 0.002
+        assert height[moved > 0.001].min() > 1.45
+
+
+def test_years_grow_with_age():
+    phenotype = sample_body(np.random.default_rng(8)).phenotype
+    years = [Body(phenotype | {"age": age}, {}, (1, 1, 1)).years for age in (0, 1 / 3, 2 / 3, 1)]
+    assert years == pytest.approx([1, 10, 25, 90])

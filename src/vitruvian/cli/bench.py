@@ -30,13 +30,15 @@ Examples:
 
   vitruvian bench norms                            norms beside PyTorch's batch norm
 
+  vitruvian bench world                            rendered people a second
+
 Figures are the median and the 90th percentile of the rounds, in milliseconds. On a busy machine
 look at the ratios, not at the figures.
 """
 
 
 def bench(
-    subject: Annotated[str, typer.Argument(help="What to measure: analyze or norms.")],
+    subject: Annotated[str, typer.Argument(help="What to measure: analyze, norms or world.")],
     photo: Annotated[
         Path | None, typer.Option(help="The photo to measure with; it is fitted to 640×480.")
     ] = None,
@@ -62,6 +64,9 @@ def bench(
 
     norms: forward and backward of the norms at (32, 256, 56, 56), and inference with one-hot
     ratios. PyTorch's batch norm is the peer.
+
+    world: crops of one person at 192×256 and crowds of 1 to 12 at 640×480, with every annotation,
+    on the processor and on a GPU where there is one.
     """
     if subject not in SUBJECTS:
         raise UnknownNameError("benchmark", subject, SUBJECTS)
@@ -119,7 +124,32 @@ def _norms(options: Options) -> dict[str, Any]:
     return {title: _plain(rows) for title, rows in spreads.items()} | {"ratios": ratios}
 
 
-SUBJECTS: dict[str, Callable[[Options], dict[str, Any]]] = {"analyze": _analyze, "norms": _norms}
+def _world(options: Options) -> dict[str, Any]:
+    from vitruvian.world.rig import load_rig
+
+    load_rig()
+    from vitruvian.world.bench import CROWD, PERSON, bench_world, devices
+
+    report: dict[str, Any] = {}
+    speeds: dict[str, float] = {}
+    busy: dict[str, float] = {}
+    for device in devices():
+        for name, setting in (("person 192×256", PERSON), ("crowd 640×480", CROWD)):
+            say(f"Measuring {name} on {device} …")
+            title = f"{name}, {device}"
+            spreads, speeds[title], busy[title] = bench_world(options.runs, setting, device=device)
+            report[title] = _plain(spreads)
+    report["people a second"] = speeds
+    report["people a second of processor time"] = busy
+    report["people_per_second"] = speeds["person 192×256, cpu"]
+    return report
+
+
+SUBJECTS: dict[str, Callable[[Options], dict[str, Any]]] = {
+    "analyze": _analyze,
+    "norms": _norms,
+    "world": _world,
+}
 
 
 def _photo(given: Path | None) -> Path:
@@ -147,7 +177,7 @@ def _tell(report: dict[str, Any]) -> None:
     )
     console.print(f"Python {machine['python']}, {versions}", highlight=False)
     for title, rows in report.items():
-        if title in ("machine", "runs"):
+        if not isinstance(rows, dict) or title == "machine":
             continue
         spread = isinstance(next(iter(rows.values())), dict)
         table = Table(title, *(("median ms", "p90 ms") if spread else ("",)), box=None)

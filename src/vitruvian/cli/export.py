@@ -31,7 +31,8 @@ def export(
 ) -> None:
     """Export a network to ONNX (any batch size), run it in ONNX Runtime and compare.
 
-    Nothing is written where the two differ by more than 1e-3. The network takes normalised crops.
+    Nothing is written where the two differ by more than 1e-3. A network of pictures takes
+    normalised crops; motion/dscmp takes the pasts of one scene's people and the latent's noise.
     """
     if form != "onnx":
         raise UnknownNameError("export format", form, ["onnx"])
@@ -45,9 +46,15 @@ def export(
             f"{system} comes with its ONNX graph, beside the embedded weights in the package."
         )
 
-    from vitruvian.core.export import export_onnx
+    from vitruvian.core.export import export_checked, export_onnx
 
-    error = export_onnx(network, loaded.input_size, Path(out))
+    if hasattr(loaded, "for_export"):
+        network, example, other = loaded.for_export()
+        error = export_checked(network, example, other, Path(out))
+    elif hasattr(loaded, "input_size"):
+        error = export_onnx(network, loaded.input_size, Path(out))
+    else:
+        raise InputError(f"{system} has no export yet.")
     if as_json:
         print_json({"out": out, "error": error})
     else:

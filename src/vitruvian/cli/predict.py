@@ -1,10 +1,10 @@
-"""`vitruvian predict`: one system on pictures."""
+"""`vitruvian predict`: one system on pictures, or on tracks."""
 
 from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast, get_args
@@ -31,12 +31,17 @@ Examples:
 
   vitruvian predict pose/simple_baseline photo.jpg --box 40,20,180,400 --box 200,30,330,410 \\
       --weights pose_resnet_50_256x192.pth.tar
+
+  vitruvian predict motion/dscmp tracks.txt --scene image.jpg --homography H.txt
 """
 
 
 def predict(
     system: Annotated[str, typer.Argument(help="A system; vitruvian systems lists them.")],
-    inputs: Annotated[list[str], typer.Argument(metavar="PHOTO…", help="Photos.")],
+    inputs: Annotated[
+        list[str],
+        typer.Argument(metavar="INPUT…", help="Photos; track files for a system of tracks."),
+    ],
     weights: Annotated[
         str | None,
         typer.Option(metavar="FILE|NAME", help="A checkpoint, or a name from the card."),
@@ -44,6 +49,21 @@ def predict(
     box: Annotated[
         list[str] | None,
         typer.Option(metavar="X1,Y1,X2,Y2", help="A person's box in pixels; may be repeated."),
+    ] = None,
+    scene: Annotated[
+        str | None, typer.Option(metavar="PHOTO", help="Tracks: the scene, to draw on.")
+    ] = None,
+    homography: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE", help="Tracks: 3×3 numbers, from the scene's pixels to metres."
+        ),
+    ] = None,
+    frame: Annotated[
+        int | None, typer.Option(help="Tracks: the frame that is now; the last if left out.")
+    ] = None,
+    samples: Annotated[
+        int | None, typer.Option(min=1, max=10_000, help="Tracks: futures a person; 20 at first.")
     ] = None,
     out: Annotated[
         str, typer.Option(metavar="DIR", help="Folder for the results.")
@@ -57,15 +77,44 @@ def predict(
     """Run one system on photos: a drawn copy of each, and records.jsonl with a line each.
 
     A top-down system reads one person a box; without boxes the whole photo is one person.
+
+    A system of tracks writes futures.json, futures.csv and a picture. A track file has rows of
+    frame, person, x, y in metres; TrajNet++'s and SDD's files and people.jsonl are read, too.
     """
+    from vitruvian.cli.futures import TrackOptions, predict_futures
+    from vitruvian.core.card import find_card
     from vitruvian.core.device import Precision
-    from vitruvian.core.files import whole_file
     from vitruvian.core.load import load
-    from vitruvian.people.photos import read_photo
 
     boxes = [_box(text) for text in box or []]
     if precision not in get_args(Precision):
         raise UnknownNameError("precision", precision, get_args(Precision))
+
+    def loaded() -> Any:
+        return load(system, weights, device, cast("Precision", precision))
+
+    options = TrackOptions(scene, homography, frame, samples)
+    if find_card(system).takes == "tracks":
+        if boxes:
+            raise InputError(f"{system} takes tracks: leave --box out.")
+        predict_futures(loaded, inputs, out, options, as_json=as_json)
+    else:
+        options.refuse(system)
+        _predict_photos(loaded, system, inputs, boxes, out, as_json=as_json)
+
+
+def _predict_photos(
+    load: Callable[[], Any],
+    system: str,
+    inputs: Sequence[str],
+    boxes: Sequence[tuple[float, ...]],
+    out: str,
+    *,
+    as_json: bool,
+) -> None:
+    from vitruvian.core.files import whole_file
+    from vitruvian.people.photos import read_photo
+
     if boxes and len(inputs) > 1:
         raise InputError("--box is for one photo: give the photos one by one.")
     names = [f"{Path(name).stem}.png" for name in inputs]
@@ -75,7 +124,7 @@ def predict(
     only = read_photo(inputs[0]) if len(inputs) == 1 else None
     if only is not None:
         _check_boxes(boxes, only, inputs[0])
-    loaded = load(system, weights, device, cast("Precision", precision))
+    loaded = load()
     folder = Path(out)
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -27,10 +27,11 @@ if TYPE_CHECKING:
     from vitruvian.people.summary import Outcome
 
 
-class _RateColumn(ProgressColumn):
+class RateColumn(ProgressColumn):
     """Pictures a second, as detected now; those of an earlier run do not count."""
 
     def render(self, task: Task) -> Text:
+        """The text of a bar's column."""
         speed = task.speed if not task.finished else task.finished_speed
         unit = task.fields["unit"]
         return Text(
@@ -52,7 +53,7 @@ class Bars(Watcher):
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(separator=" of "),
-            _RateColumn(),
+            RateColumn(),
             TimeRemainingColumn(compact=True),
             console=console,
         )

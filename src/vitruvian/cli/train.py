@@ -17,6 +17,8 @@ Examples:
 
   vitruvian train pose/simple_baseline_coco --data.root ~/coco      on your copy of COCO
 
+  vitruvian train motion/dscmp_eth_ucy --data.fold eth              one fold of five
+
   vitruvian train image/resnet_ccp --norm switchable                another normalization
 
   vitruvian train mine.yaml --trainer.devices 2                     a recipe of your own
@@ -42,6 +44,10 @@ def train(
             "switchable, sync-switchable, sparse-switchable, population.",
         ),
     ] = None,
+    skip_bad: Annotated[
+        bool,
+        typer.Option("--skip-bad", help="Leave annotations out that lie, instead of stopping."),
+    ] = False,
     overwrite: Annotated[bool, typer.Option(help="Start anew where a run was before.")] = False,
 ) -> None:
     """Train a recipe; a run that was cut off goes on.
@@ -55,7 +61,7 @@ def train(
     name, file = find_recipe(recipe)
     folder = Path(out) if out else Path("runs") / name
 
-    arguments = list(context.args)
+    arguments = [*context.args, *(["--data.skip_bad", "true"] if skip_bad else [])]
     if norm is not None:
         from vitruvian.core.errors import UnknownNameError
         from vitruvian.nn.norms import NORMS
@@ -64,15 +70,16 @@ def train(
             raise UnknownNameError("norm", norm, NORMS)
         arguments += ["--model.norm", norm]
 
+    from vitruvian.core.folds import train_recipe
     from vitruvian.core.training import say
-    from vitruvian.core.training import train as run
 
-    result = run(name, file, folder, arguments, overwrite=overwrite)
+    result = train_recipe(name, file, folder, arguments, overwrite=overwrite)
     if os.environ.get("LOCAL_RANK", "0") != "0":
         return  # the first process of several speaks for all
     if result["already"]:
         say(
             f"The run in {folder} is finished ({result['epochs']} epochs); --overwrite starts anew."
         )
-    scores = ", ".join(f"{key} {value:.2f}" for key, value in list(result["metrics"].items())[:1])
-    typer.echo(f"{folder / result['weights']}: {scores}")
+    for fold, part in result.get("folds", {"": result}).items():
+        scores = ", ".join(f"{key} {value:.2f}" for key, value in list(part["metrics"].items())[:1])
+        typer.echo(f"{folder / fold / part['weights']}: {scores}")

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
 INFINITY = float("inf")
 
 
@@ -51,3 +56,67 @@ def best_assignment(gains: list[list[float]]) -> list[int]:
         if row >= 0:
             result[row] = column
     return result
+
+
+def munkres_assignment(costs: NDArray[np.floating[Any]]) -> list[int]:
+    """The column of each row with the lowest sum of costs; -1: none left.
+
+    Where several assignments are equally good, the order in which Munkres's algorithm (1957) looks
+    for zeros decides, as it does in the package `munkres`. Decoders that round their costs rely on
+    it; for others `best_assignment` is faster.
+
+    Args:
+        costs: (rows, columns).
+    """
+    rows, columns = costs.shape
+    size = max(rows, columns)
+    table = np.zeros((size, size))
+    table[:rows, :columns] = costs
+    table -= table.min(axis=1, keepdims=True)
+    starred, primed = np.full(size, -1), np.full(size, -1)  # the column in each row
+    for row in range(size):
+        free = (table[row] == 0) & ~np.isin(np.arange(size), starred)
+        starred[row] = free.argmax() if free.any() else -1
+    while (starred < 0).any():
+        covered_rows = np.zeros(size, dtype=bool)
+        covered_columns = np.isin(np.arange(size), starred)
+        primed[:] = -1
+        row = column = 0
+        while True:
+            found = _uncovered_zero(table, covered_rows, covered_columns, row, column)
+            if found is None:
+                least = table[~covered_rows][:, ~covered_columns].min()
+                table[covered_rows] += least
+                table[:, ~covered_columns] -= least
+                row = column = 0
+                continue
+            row, column = found
+            primed[row] = column
+            if starred[row] < 0:
+                break
+            column = int(starred[row])
+            covered_rows[row], covered_columns[column] = True, False
+        while True:  # along the path, each primed zero takes the star of its column
+            owner = np.flatnonzero(starred == primed[row])
+            starred[row] = primed[row]
+            if not len(owner):
+                break
+            row = int(owner[0])
+    return [int(column) if column < columns else -1 for column in starred[:rows]]
+
+
+def _uncovered_zero(
+    table: NDArray[np.float64],
+    covered_rows: NDArray[np.bool_],
+    covered_columns: NDArray[np.bool_],
+    row: int,
+    column: int,
+) -> tuple[int, int] | None:
+    """The first row from `row` on, round the end, with a zero; its last one from `column` on."""
+    zeros = (table == 0) & ~covered_rows[:, None] & ~covered_columns
+    with_zero = np.roll(zeros.any(axis=1), -row)
+    if not with_zero.any():
+        return None
+    chosen = (int(with_zero.argmax()) + row) % len(table)
+    places = np.flatnonzero(np.roll(zeros[chosen], -column))
+    return chosen, (int(places[-1]) + column) % len(table)

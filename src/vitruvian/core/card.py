@@ -103,6 +103,7 @@ class Card:
         parity: Patterns of the fixtures that hold it to the published code.
         results: Published and own numbers.
         weights: Weights that can be had by name, the default first.
+        takes: What `predict` is given: "pictures" or "tracks".
     """
 
     name: str
@@ -117,6 +118,7 @@ class Card:
     parity: tuple[str, ...] = ()
     results: tuple[Result, ...] = ()
     weights: tuple[WeightsEntry, ...] = ()
+    takes: Literal["pictures", "tracks"] = "pictures"
 
     @property
     def path(self) -> str:

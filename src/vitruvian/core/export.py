@@ -6,7 +6,9 @@ import contextlib
 import io
 import logging
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,6 +29,33 @@ def export_onnx(network: nn.Module, size: tuple[int, int], file: str | Path) -> 
         file: Where; it appears only if the comparison holds.
 
     Returns:
+        See `export_checked`.
+
+    Raises:
+        VitruvianError: likewise.
+    """
+    width, height = size
+    generator = torch.Generator().manual_seed(0)
+    example = torch.randn(2, 3, height, width, generator=generator)
+    other = torch.randn(3, 3, height, width, generator=generator)
+    return export_checked(network, {"image": example}, {"image": other}, file)
+
+
+def export_checked(
+    network: nn.Module,
+    example: Mapping[str, torch.Tensor],
+    other: Mapping[str, torch.Tensor],
+    file: str | Path,
+) -> float:
+    """Write a network as ONNX, and compare it with PyTorch on inputs of another size.
+
+    Args:
+        network: Tensors → tensor or tensors.
+        example: Its inputs by name, in order.
+        other: The same with other sizes: sizes that differ may be any in the file.
+        file: Where; it appears only if the comparison holds.
+
+    Returns:
         The greatest difference of the outputs, relative to the greatest output.
 
     Raises:
@@ -40,29 +69,26 @@ def export_onnx(network: nn.Module, size: tuple[int, int], file: str | Path) -> 
             f"Export needs {error.name}: pip install 'vitruvian[export]'."
         ) from error
     network = network.cpu().to(memory_format=torch.contiguous_format).eval()
-    width, height = size
-    generator = torch.Generator().manual_seed(0)
-    example = torch.randn(2, 3, height, width, generator=generator)
+    free = tuple(_free_sizes(name, example[name], other[name]) for name in example)
     with whole_file(file) as part:
         logging.getLogger("torch.onnx").setLevel(logging.ERROR)
         with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
             warnings.simplefilter("ignore")
             torch.onnx.export(
                 network,
-                (example,),
+                tuple(example.values()),
                 part,
-                input_names=["image"],
-                dynamic_shapes=({0: torch.export.Dim("batch")},),
+                input_names=list(example),
+                dynamic_shapes=free,
                 dynamo=True,
                 external_data=False,
                 verbose=False,
             )
         session = onnxruntime.InferenceSession(part, providers=["CPUExecutionProvider"])
-        other = torch.randn(3, 3, height, width, generator=generator)  # another batch size
         with torch.inference_mode():
-            outputs = network(other)
+            outputs = network(*other.values())
         expected = [outputs] if isinstance(outputs, torch.Tensor) else list(outputs)
-        got = session.run(None, {"image": other.numpy()})
+        got = session.run(None, {name: value.numpy() for name, value in other.items()})
         error_ = max(_error(a, b.numpy()) for a, b in zip(got, expected, strict=True))
         if not error_ <= BOUND:
             raise VitruvianError(
@@ -70,6 +96,15 @@ def export_onnx(network: nn.Module, size: tuple[int, int], file: str | Path) -> 
                 "not written."
             )
     return error_
+
+
+def _free_sizes(name: str, example: torch.Tensor, other: torch.Tensor) -> dict[int, Any]:
+    """A dynamic dimension for each place where two inputs differ in size."""
+    return {
+        place: torch.export.Dim(f"{name}_{place}")
+        for place, sizes in enumerate(zip(example.shape, other.shape, strict=True))
+        if sizes[0] != sizes[1]
+    }
 
 
 def _error(got: np.ndarray, expected: np.ndarray) -> float:

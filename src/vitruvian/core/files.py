@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from vitruvian.core.errors import InputError
 
@@ -39,6 +42,36 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
         raise InputError(f"Cannot write {path}: {error.strerror or error}.") from error
     finally:
         part.unlink(missing_ok=True)
+
+
+def lock_file(path: Path, out: Path) -> IO[bytes]:
+    """A lock that the system lets go of when the process ends, however it ends.
+
+    Args:
+        path: The file to lock; made where it is absent.
+        out: The folder that it guards, for the sentence.
+
+    Raises:
+        InputError: another process holds it.
+    """
+    file = path.open("ab")
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in (errno.EACCES, errno.EAGAIN, errno.EDEADLK):
+            file.close()
+            raise InputError(
+                f"Another run is writing to {out}: wait for it, or choose another --out."
+            ) from error
+        # A file system without locks: go on without one.
+    return file
 
 
 def sha256(path: str | os.PathLike[str]) -> str:

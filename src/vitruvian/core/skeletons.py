@@ -377,11 +377,16 @@ _MIDDLES = {
 
 
 def find_skeleton(name: str) -> Skeleton:
-    """The skeleton of that name.
+    """The skeleton of that name, or the user's own in a YAML file.
 
     Raises:
         UnknownNameError: there is none.
+        InputError: the file describes none.
     """
+    from vitruvian.core.own_skeletons import is_own, own_skeleton
+
+    if is_own(name):
+        return own_skeleton(name)
     if name not in SKELETONS:
         raise UnknownNameError("skeleton", name, SKELETONS)
     return SKELETONS[name]

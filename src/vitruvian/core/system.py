@@ -100,6 +100,11 @@ class System(LightningModule):
             self.log(f"{part}/{name}", value, prog_bar=name == main)
 
     @classmethod
+    def entries(cls, state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """What of a published state dict belongs to the network; here all of it."""
+        return state
+
+    @classmethod
     def arguments_of(cls, state: Mapping[str, Tensor]) -> dict[str, Plain]:
         """Arguments of the class that a published state dict shows by its keys and shapes."""
         del state
@@ -125,7 +130,7 @@ class System(LightningModule):
             WeightsError: the checkpoint is damaged, or does not fit the network.
         """
         chosen = choose_device(device, precision)
-        state = network_state(weights.file)
+        state = cls.entries(network_state(weights.file))
         try:
             said = {**cls.arguments_of(state), **weights.arguments, **saved_arguments(weights)}
             system = cls(**{**said, **arguments})
@@ -146,7 +151,7 @@ class System(LightningModule):
         Raises:
             WeightsError: the checkpoint is damaged or another network's.
         """
-        load_published(self.network, network_state(file), origin=str(file))
+        load_published(self.network, self.entries(network_state(file)), origin=str(file))
 
     def save(self, path: str | Path, **facts: Plain) -> None:
         """Write the network as safetensors that `from_weights` reads without further arguments.

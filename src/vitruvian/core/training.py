@@ -40,16 +40,19 @@ KEPT_SETTINGS = ("seed_everything", "model", "data", "optimizer", "lr_scheduler"
 
 
 class RecipeCLI(LightningCLI):
-    """LightningCLI with two more settings: what is best, and how often a run is kept."""
+    """LightningCLI with a few more settings: what is best, how often a run is kept, its folds."""
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Add `--monitor`, `--monitor_mode` and `--keep_seconds`."""
+        """Add `--monitor`, `--monitor_mode`, `--keep_seconds` and `--folds`."""
         parser.add_argument(
             "--monitor", type=str, default="val/loss", help="What chooses the best."
         )
         parser.add_argument("--monitor_mode", type=str, default="max", help="max or min")
         parser.add_argument(
             "--keep_seconds", type=float, default=60.0, help="Seconds between two kept states."
+        )
+        parser.add_argument(
+            "--folds", type=dict | None, default=None, help="A setting and its values: a run each."
         )
 
 
@@ -333,8 +336,14 @@ def read_state(file: Path) -> dict[str, Any]:
     return content
 
 
-def find_best(name: str, folder: Path, checkpoint: str | None) -> Path:
+def find_best(name: str, folder: Path, checkpoint: str | None, fold: str = "") -> Path:
     """The checkpoint of a recipe that is scored: the one given, the run's best, or a card's.
+
+    Args:
+        name: Of the recipe.
+        folder: The run folder.
+        checkpoint: A file that was given.
+        fold: Of a recipe with folds, which: its weights have that name in the card.
 
     Raises:
         WeightsError: there is none; it says how to get one.
@@ -348,7 +357,8 @@ def find_best(name: str, folder: Path, checkpoint: str | None) -> Path:
             return kept
     for card in cards().values():
         for entry in card.weights:
-            if name in entry.origin and name in card.recipes:
+            named = not fold or entry.name == fold
+            if named and name in entry.origin and name in card.recipes:
                 return find_weights(card, entry.name).file
     raise WeightsError(
         f"There is no trained checkpoint in {folder}: vitruvian train {name} makes one, or give "

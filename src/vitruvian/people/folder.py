@@ -7,19 +7,18 @@ What the user reads lies in OUT and `OUT/annotated`; what the run needs to go on
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
 import os
 import re
 import shutil
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from vitruvian.core.errors import InputError
+from vitruvian.core.files import lock_file
 from vitruvian.people.journal import Lines, dump_line, read_lines
 from vitruvian.people.sources import Source
 from vitruvian.people.video_writer import CONTAINERS
@@ -55,7 +54,7 @@ class OutFolder:
             )
         try:
             self.work.mkdir(parents=True, exist_ok=True)
-            self._lock = _lock(self.work / "lock", self.path)
+            self._lock = lock_file(self.work / "lock", self.path)
         except OSError as error:
             raise self._cannot_write(error) from error
         try:
@@ -230,28 +229,6 @@ class OutFolder:
                 shutil.rmtree(entry)
             elif entry.name != "lock":
                 entry.unlink()
-
-
-def _lock(path: Path, out: Path) -> IO[bytes]:
-    """A lock that the system lets go of when the process ends, however it ends."""
-    file = path.open("ab")
-    try:
-        if sys.platform == "win32":
-            import msvcrt
-
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        if error.errno in (errno.EACCES, errno.EAGAIN, errno.EDEADLK):
-            file.close()
-            raise InputError(
-                f"Another run is writing to {out}: wait for it, or choose another --out."
-            ) from error
-        # A file system without locks: go on without one.
-    return file
 
 
 def _wanted_name(source: Source, inputs: Sequence[str]) -> str:

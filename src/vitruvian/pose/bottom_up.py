@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from vitruvian.core.records import Frame, Person
 from vitruvian.core.skeletons import Skeleton
-from vitruvian.pose.datasets.base import Floats
+from vitruvian.pose.datasets.base import Floats, PoseDataset
 from vitruvian.pose.datasets.lsp import Lsp, score_lsp
+from vitruvian.pose.datasets.world import RenderedPeople
 
 
 class Finder(Protocol):
@@ -37,20 +38,44 @@ def score_on_lsp(
     Returns:
         As `score_lsp`, and the joints that were compared.
     """
-    truth, found, shared = [], [], people.skeleton.joints
+    order, found, shared = find_joints(finder, people, places)
+    truth = np.stack([people[index].joints for index in order])
+    return score_lsp(found, truth, shared), shared
+
+
+def score_on_world(
+    finder: Finder, people: RenderedPeople, places: Iterable[int]
+) -> tuple[dict[str, float], tuple[str, ...]]:
+    """PCK@0.2 of rendered pictures, as `score_on_lsp`, over the joints that can be seen."""
+    order, found, shared = find_joints(finder, people, places)
+    return people.score(found, order, shared), shared
+
+
+def find_joints(
+    finder: Finder, people: PoseDataset, places: Iterable[int]
+) -> tuple[list[int], Floats, tuple[str, ...]]:
+    """The joints of the person in each picture, found without a box.
+
+    Returns:
+        The indices of the people that have a labelled joint; their joints (people, shared joints,
+        2), NaN where not found; the shared joints.
+    """
+    order, found, shared = [], [], people.skeleton.joints
     for index in places:
-        person = people[index]
+        joints = people[index].joints
+        if not joints[:, 2].any():
+            continue
+        order.append(index)
         frame = finder.predict([people.picture(index)])[0]
-        nearest = nearest_person(frame, person.joints)
-        truth.append(person.joints)
+        nearest = nearest_person(frame, joints)
         if nearest is None:
             found.append(np.full((len(people.skeleton), 2), np.nan, dtype=np.float32))
             continue
         shared = shared_joints(nearest.pose.skeleton, people.skeleton)
-        joints = nearest.pose.to(people.skeleton).joints
-        found.append(np.where(joints[:, 2:] > 0, joints[:, :2], np.nan))
+        points = nearest.pose.to(people.skeleton).joints
+        found.append(np.where(points[:, 2:] > 0, points[:, :2], np.nan))
     chosen = [people.skeleton.index[name] for name in shared]
-    return score_lsp(np.stack(found)[:, chosen], np.stack(truth), shared), shared
+    return order, np.stack(found)[:, chosen], shared
 
 
 def shared_joints(known: Skeleton, wanted: Skeleton) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ A batch is a dict; B people, J joints, crops of `width` × `height` pixels:
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -26,7 +27,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, SequentialSampler
 
 from vitruvian.core.errors import UnknownNameError
+from vitruvian.core.files import whole_file
 from vitruvian.core.sampling import one_thread, resumable_sampler
+from vitruvian.core.training import say
 from vitruvian.pose.datasets.base import PoseDataset
 from vitruvian.pose.datasets.coco import CocoKeypoints
 from vitruvian.pose.datasets.coco_family import (
@@ -40,6 +43,8 @@ from vitruvian.pose.datasets.coco_family import (
 from vitruvian.pose.datasets.flic import Flic
 from vitruvian.pose.datasets.lsp import Lsp
 from vitruvian.pose.datasets.mpii import Mpii
+from vitruvian.pose.datasets.own import OwnPoints
+from vitruvian.pose.datasets.world import RenderedPeople
 from vitruvian.pose.heatmaps import TargetKind, encode_joints
 from vitruvian.pose.topdown import Augmentation, Crop, draw_augmentation, grow_to_aspect
 
@@ -53,7 +58,9 @@ DATASETS: dict[str, type[PoseDataset]] = {
     "lsp": Lsp,
     "mpii": Mpii,
     "ochuman": OcHuman,
+    "own": OwnPoints,
     "posetrack18": PoseTrack18,
+    "world": RenderedPeople,
 }
 
 STRIDE = 4
@@ -95,7 +102,8 @@ class TopDownCrops(Dataset[dict[str, Tensor]]):
     def __getitem__(self, item: int | tuple[int, int]) -> dict[str, Tensor]:
         """The sample of person `index`, or of (`index`, `epoch`)."""
         index, epoch = item if isinstance(item, tuple) else (item, 0)
-        person = self.people[index]
+        people = self.people.of_epoch(epoch)
+        person = people[index]
         change = Augmentation()
         if self.augment is not None:
             random = np.random.default_rng((self.seed, epoch, index))
@@ -103,7 +111,7 @@ class TopDownCrops(Dataset[dict[str, Tensor]]):
         crop = crop_of(person.center, person.size, self.size, change, udp=self.encoding == "udp")
         joints = person.joints
         if change.flip:
-            joints = joints[self.people.skeleton.flip_order]
+            joints = joints[people.skeleton.flip_order]
         points = crop.to_crop(joints[:, :2]).astype(np.float32)
         visible = (joints[:, 2] > 0).astype(np.float32)
         width, height = self.size
@@ -111,7 +119,7 @@ class TopDownCrops(Dataset[dict[str, Tensor]]):
         target, weight = encode_joints(
             points, visible, self.size, maps, sigma=self.sigma, kind=self.encoding
         )
-        image = crop.sample(self.people.picture(index))
+        image = crop.sample(people.picture(index))
         return {
             "image": torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))),
             "keypoints": torch.from_numpy(points),
@@ -151,7 +159,7 @@ class TopDownData(LightningDataModule):
     """Training, validation and test batches of a data set of single people.
 
     Args:
-        dataset: "coco", "lsp" or "mpii".
+        dataset: Name in `DATASETS`, such as "coco", "lsp", "mpii" or "world".
         root: The data set's folder; None: its own below the data root.
         width: Of the crops, in pixels.
         height: Likewise.
@@ -168,12 +176,13 @@ class TopDownData(LightningDataModule):
         test_split: Part that is reported.
         detections: COCO only: person boxes of a detector for validation and test (the official
             results JSON); None: the annotated ones.
+        skip_bad: Go on without annotations that lie; they are counted on stderr.
         seed: Of order and augmentation; None: that of `seed_everything`.
     """
 
     def __init__(
         self,
-        dataset: Literal["coco", "lsp", "mpii"],
+        dataset: str,
         *,
         root: str | None = None,
         width: int = 192,
@@ -190,6 +199,7 @@ class TopDownData(LightningDataModule):
         val_split: str = "validation",
         test_split: str = "test",
         detections: str | None = None,
+        skip_bad: bool = False,
         seed: int | None = None,
     ) -> None:
         super().__init__()
@@ -210,17 +220,33 @@ class TopDownData(LightningDataModule):
         }
         self.splits = {"train": train_split, "val": val_split, "test": test_split}
         self.detections = detections
+        self.skip_bad = skip_bad
         self.seed = seed
         self._loaded: dict[str, PoseDataset] = {}
+
+    def setup(self, stage: str) -> None:
+        """Before training, look at all annotations, and draw ten into the run's `samples.jpg`."""
+        trainer: Any = self.trainer
+        if stage != "fit" or trainer is None:
+            return
+        train = self.people("train")
+        self.people("val")
+        if trainer.is_global_zero:
+            with whole_file(Path(trainer.default_root_dir) / "samples.jpg") as part:
+                train.sheet().save(part, "JPEG", quality=90)
 
     def people(self, part: Literal["train", "val", "test"]) -> PoseDataset:
         """The annotations of a part."""
         if part not in self._loaded:
-            options: dict[str, Any] = {}
+            options: dict[str, Any] = {"skip_bad": self.skip_bad}
             if self.detections and part != "train":
                 options["detections"] = self.detections
             kind: Any = DATASETS[self.dataset]
-            self._loaded[part] = kind(self.splits[part], self.root, **options)
+            people: PoseDataset = kind(self.splits[part], self.root, **options)
+            if people.problems:
+                bad, split = len(people.problems), self.splits[part]
+                say(f"Left out of {people.title}, {split}: {bad} bad annotations.")
+            self._loaded[part] = people
         return self._loaded[part]
 
     def train_dataloader(self) -> DataLoader:

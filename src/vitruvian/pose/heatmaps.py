@@ -8,7 +8,7 @@ other's inverse.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import cv2
 import numpy as np
@@ -21,8 +21,10 @@ from torch.nn import functional as F
 from vitruvian.core.errors import UnknownNameError
 
 Floats = NDArray[np.floating[Any]]
-TargetKind = Literal["biased", "unbiased", "udp"]
-Decoder = Literal["argmax", "quarter", "dark", "udp"]
+TargetKind = Literal["biased", "unbiased", "udp", "cell", "crowd"]
+Decoder = Literal["argmax", "quarter", "dark", "udp", "cell"]
+SHIFTED: tuple[Decoder, ...] = ("argmax", "quarter", "dark")
+"""Decoders of maps whose index 0 is the input's index 0: mirrored maps are one pixel off."""
 
 
 def gaussian_targets(
@@ -42,7 +44,9 @@ def gaussian_targets(
         sigma: Deviation in pixels of the map: 2 for 48×64, 3 for 72×96.
         kind: "biased" centres it on the nearest pixel and cuts it at three deviations (Simple
             Baselines); "unbiased" does neither (DARK, arXiv 1910.06278, section 3.2); "udp" only
-            cuts it.
+            cuts it. "cell" drops the fraction instead of rounding (stacked hourglass); "crowd"
+            does so, too, cuts one pixel later, and leaves out joints outside of the map
+            (associative embedding).
         joint_weights: (joints,): factors on the weights, where the joints differ.
 
     Returns:
@@ -52,20 +56,24 @@ def gaussian_targets(
     Raises:
         UnknownNameError: there is no such kind.
     """
-    if kind not in ("biased", "unbiased", "udp"):
-        raise UnknownNameError("kind of target", kind, ("biased", "unbiased", "udp"))
+    if kind not in get_args(TargetKind):
+        raise UnknownNameError("kind of target", kind, get_args(TargetKind))
     joints = np.asarray(joints, dtype=np.float64)
     weights = np.array(visible, dtype=np.float32)
-    radius = 3 * sigma
+    radius = 3 * sigma + (kind == "crowd")
     if kind == "unbiased":
         start, end, middle = joints - radius, joints + radius + 1, joints
     else:
-        nearest = np.trunc(joints + 0.5)
+        # "cell" cuts the fraction off the patch's corners, which differs beyond the border.
+        nearest = joints if kind == "cell" else np.trunc(joints + 0.5 * (kind != "crowd"))
         start, end = np.trunc(nearest - radius), np.trunc(nearest + radius + 1)
-        middle = start + (2 * radius + 1) // 2
+        middle = start + (radius if kind == "crowd" else (2 * radius + 1) // 2)
         if kind == "udp":
             middle = middle + joints - nearest
-    outside = ((start >= map_size) | (end < 0)).any(axis=-1)
+    if kind == "crowd":
+        outside = ((nearest < 0) | (nearest >= map_size)).any(axis=-1)
+    else:
+        outside = ((start >= map_size) | (end < 0)).any(axis=-1)
     weights[outside] = 0
     profiles = []
     for axis, length in enumerate(map_size):
@@ -101,7 +109,9 @@ def find_maxima(heatmaps: Floats, missing: float = 0.0) -> tuple[Floats, Floats]
     return points, score
 
 
-def refine_quarter(points: Floats, heatmaps: Floats, *, each_axis: bool = False) -> Floats:
+def refine_quarter(
+    points: Floats, heatmaps: Floats, *, each_axis: bool = False, border: int = 1
+) -> Floats:
     """A quarter pixel towards the higher neighbour, along both axes.
 
     Args:
@@ -109,6 +119,8 @@ def refine_quarter(points: Floats, heatmaps: Floats, *, each_axis: bool = False)
         heatmaps: (..., joints, height, width).
         each_axis: False: a joint moves only where both 1 < x < width - 1 and 1 < y < height - 1
             (Simple Baselines, HRNet). True: each axis by its own bound (mmpose).
+        border: The last row and column on which joints stay, in place of 1; the stacked hourglass
+            has 0.
 
     Returns:
         (..., joints, 2).
@@ -126,7 +138,7 @@ def refine_quarter(points: Floats, heatmaps: Floats, *, each_axis: bool = False)
         ],
         axis=-1,
     )
-    inside = np.stack([(x > 1) & (x < width - 1), (y > 1) & (y < height - 1)], axis=-1)
+    inside = np.stack([(x > border) & (x < width - 1), (y > border) & (y < height - 1)], axis=-1)
     if each_axis:
         inside &= np.stack([(y > 0) & (y < height), (x > 0) & (x < width)], axis=-1)
     else:
@@ -203,14 +215,15 @@ def encode_joints(
         map_size: (width, height) of the maps.
         sigma: In pixels of the map.
         kind: "biased" and "unbiased" divide indices by input / map; "udp" by (input - 1) /
-            (map - 1).
+            (map - 1); "cell" and "crowd" take the pixel of the map that a joint is in.
         joint_weights: (joints,) factors on the weights.
 
     Returns:
         Maps (..., joints, height, width) and weights (..., joints).
     """
     stride = _stride(input_size, map_size, udp=kind == "udp")
-    indices = (np.asarray(joints, dtype=np.float64) - 0.5) / stride
+    joints = np.asarray(joints, dtype=np.float64)
+    indices = np.trunc(joints / stride) if kind in ("cell", "crowd") else (joints - 0.5) / stride
     return gaussian_targets(indices, visible, map_size, sigma, kind, joint_weights)
 
 
@@ -230,7 +243,8 @@ def decode_joints(
         heatmaps: (..., joints, height, width).
         input_size: (width, height) of the input.
         decoder: "argmax"; "quarter" (the tables of Simple Baselines); "dark"; "udp" for a network
-            trained with UDP crops and targets.
+            trained with UDP crops and targets; "cell" for one trained with targets of that kind: a
+            quarter, and the middle of the map's pixel is the middle of what it covers.
         kernel: Blur of "dark" and "udp": 11 for σ 2, 17 for σ 3.
 
     Returns:
@@ -239,19 +253,47 @@ def decode_joints(
     Raises:
         UnknownNameError: there is no such decoder.
     """
-    refine = {"argmax": None, "quarter": refine_quarter, "dark": refine_dark, "udp": refine_udp}
-    if decoder not in refine:
-        raise UnknownNameError("decoder", decoder, refine)
+    if decoder not in get_args(Decoder):
+        raise UnknownNameError("decoder", decoder, get_args(Decoder))
     heatmaps = np.asarray(heatmaps, dtype=np.float32)
     points, scores = find_maxima(heatmaps)
-    if decoder == "quarter":
-        points = refine_quarter(points, heatmaps)
+    if decoder in ("quarter", "cell"):
+        points = refine_quarter(points, heatmaps, border=int(decoder == "quarter"))
     elif decoder != "argmax":
         finer = refine_dark if decoder == "dark" else refine_udp
         points = points + np.clip(finer(points, heatmaps, kernel) - points, -1, 1)
     height, width = heatmaps.shape[-2:]
     stride = _stride(input_size, (width, height), udp=decoder == "udp")
+    if decoder == "cell":
+        return ((points + 0.5) * stride).astype(np.float32), scores
     return (points * stride + 0.5).astype(np.float32), scores
+
+
+def cell_gaussians(
+    points: Float[Tensor, "batch joints 2"], size: tuple[int, int], sigma: float
+) -> Float[Tensor, "batch joints height width"]:
+    """A Gaussian of height 1 at each point.
+
+    Args:
+        points: In cells, the first cell's centre at (0.5, 0.5).
+        size: (width, height) in cells.
+        sigma: In cells.
+    """
+    across, down = (
+        (torch.arange(n, device=points.device) + 0.5 - points[..., axis, None]) ** 2
+        for axis, n in enumerate(size)
+    )
+    return torch.exp(-(down[..., :, None] + across[..., None, :]) / (2 * sigma**2))
+
+
+def cell_peaks(maps: Float[Tensor, "batch joints height width"]) -> tuple[Tensor, Tensor]:
+    """Each map's maximum (batch, joints), and its place (batch, joints, 2) in cells.
+
+    The first cell's centre is (0.5, 0.5).
+    """
+    scores, places = maps.flatten(2).max(dim=-1)
+    width = maps.shape[-1]
+    return scores, torch.stack([places % width, places // width], dim=-1) + 0.5
 
 
 def mirror_back(heatmaps: Tensor, flip_order: ArrayLike) -> Tensor:

@@ -244,11 +244,16 @@ def pcp_parts(sticks: dict[str, float]) -> dict[str, float]:
 
 
 def heatmap_accuracy(
-    output: Floats, target: Floats, threshold: float = 0.5, *, swapped_axes: bool = False
+    output: Floats,
+    target: Floats,
+    threshold: float = 0.5,
+    *,
+    swapped_axes: bool = False,
+    border: int = 1,
 ) -> tuple[Floats, float, int, Floats]:
     """PCK between the maxima of two stacks of maps, against a tenth of their size.
 
-    Joints whose target lies in the first two rows or columns are left out.
+    Joints whose target lies in the first rows or columns are left out.
 
     Args:
         output: (batch, joints, height, width).
@@ -256,6 +261,7 @@ def heatmap_accuracy(
         threshold: In tenths of the map.
         swapped_axes: Divide x by height / 10 and y by width / 10, as the released Simple Baselines
             and HRNet do. They should be the other way round; for square maps it is the same.
+        border: The last row and column left out; 0 in pytorch-pose.
 
     Returns:
         Share of right joints (joints,), -1 for one without a sample; mean over the joints with
@@ -266,7 +272,7 @@ def heatmap_accuracy(
     points, _ = find_maxima(output)
     wanted, _ = find_maxima(target)
     distance = np.linalg.norm((points - wanted) / unit, axis=-1)
-    counted = (wanted > 1).all(axis=-1)
+    counted = (wanted > border).all(axis=-1)
     number = counted.sum(axis=0)
     right = ((distance < threshold) & counted).sum(axis=0)
     per_joint = np.where(number > 0, right / np.maximum(number, 1), -1.0)

@@ -8,7 +8,6 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial.transform import Rotation
 
 from vitruvian.world.bodies import Body, identity_pose, pose_skeleton, rest_body
 from vitruvian.world.rig import load_rig
@@ -55,7 +54,7 @@ _SPINE = {"spine05": 0.15, "spine04": 0.2, "spine03": 0.25, "spine02": 0.2, "spi
 _NECK = {"neck01": 0.2, "neck02": 0.25, "neck03": 0.25, "head": 0.3}
 _STANCE = 5.0  # degrees that the reference pose's legs stand apart
 _KNEE = 4.0  # degrees that its knees are bent
-_MIRROR = np.diag([-1.0, 1.0, 1.0])
+_MIRRORED = np.array([[1.0, -1.0, -1.0], [-1.0, 1.0, 1.0], [-1.0, 1.0, 1.0]])
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,19 +105,46 @@ def _arm() -> _Arm:
     )
 
 
-def _turn(degrees: Floats | list[float]) -> Floats:
-    """The rotation of a rotation vector in degrees (Rodrigues' formula)."""
-    x, y, z = (float(value) * (np.pi / 180) for value in degrees)
+def _turn(degrees: Floats | list[float], share: float = 1.0) -> Floats:
+    """The rotation of a rotation vector in degrees, or a share of it (Rodrigues' formula)."""
+    x, y, z = (float(value) * (share * math.pi / 180) for value in degrees)
     angle = math.sqrt(x * x + y * y + z * z)
     if angle < 1e-12:
         return np.eye(3)
-    cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]]) / angle
-    return np.eye(3) + math.sin(angle) * cross + (1 - math.cos(angle)) * (cross @ cross)
+    x, y, z = x / angle, y / angle, z / angle
+    sine, cosine = math.sin(angle), math.cos(angle)
+    rest = 1 - cosine
+    return np.array(
+        [
+            [cosine + rest * x * x, rest * x * y - sine * z, rest * x * z + sine * y],
+            [rest * x * y + sine * z, cosine + rest * y * y, rest * y * z - sine * x],
+            [rest * x * z - sine * y, rest * y * z + sine * x, cosine + rest * z * z],
+        ]
+    )
+
+
+def _fifth(rotation: Floats) -> Floats:
+    """A fifth of a rotation."""
+    rows = rotation.tolist()
+    x, y, z = rows[2][1] - rows[1][2], rows[0][2] - rows[2][0], rows[1][0] - rows[0][1]
+    length = math.sqrt(x * x + y * y + z * z)
+    angle = math.atan2(length, rows[0][0] + rows[1][1] + rows[2][2] - 1)
+    scale = 0.2 * math.degrees(angle) / max(length, 1e-9)
+    return _turn([scale * x, scale * y, scale * z])
 
 
 def _xyz(x: float, y: float, z: float) -> Floats:
     """Turn about z, then y, then x: degrees about the fixed axes."""
-    return _turn([x, 0, 0]) @ _turn([0, y, 0]) @ _turn([0, 0, z])
+    x, y, z = math.radians(x), math.radians(y), math.radians(z)
+    a, b, c = math.cos(x), math.cos(y), math.cos(z)
+    d, e, f = math.sin(x), math.sin(y), math.sin(z)
+    return np.array(
+        [
+            [b * c, -b * f, e],
+            [d * e * c + a * f, a * c - d * e * f, -d * b],
+            [d * f - a * e * c, a * e * f + d * c, a * b],
+        ]
+    )
 
 
 def bone_rotations(angles: Angles) -> Floats:
@@ -130,60 +156,104 @@ def bone_rotations(angles: Angles) -> Floats:
     rig = load_rig()
     result = identity_pose(rig)
 
-    def value(name: str) -> float:
-        return angles.get(name, 0.0)
-
-    result[0] = _turn([value("pitch"), 0, 0]) @ _turn([0, 0, value("roll")])
-    for part, shares in (("spine", _SPINE), ("neck", _NECK)):
-        whole = (value(f"{part}_flexion"), value(f"{part}_bend"), value(f"{part}_twist"))
-        for bone, share in shares.items():
-            result[rig.bone(bone)] = _xyz(*(share * angle for angle in whole))
+    result[0] = root_rotation(angles)
+    for bone, rotation in trunk_rotations(angles).items():
+        result[rig.bone(bone)] = rotation
     for side, letter in (("left", "L"), ("right", "R")):
-        own = {name: value(f"{side}_{name}") for name in _SIDED}
-        for bone, rotation in {**_arm_rotations(own), **_leg_rotations(own)}.items():
+        own = side_angles(angles, side)
+        for bone, rotation in {
+            **arm_rotations(own),
+            **_hand_rotations(own),
+            **leg_rotations(own),
+            **_toe_rotations(own),
+        }.items():
             if side == "right":
-                rotation = _MIRROR @ rotation @ _MIRROR
+                rotation = mirror_rotation(rotation)
             result[rig.bone(f"{bone}.{letter}")] = rotation
     return result
 
 
-def _arm_rotations(own: Angles) -> dict[str, Floats]:
-    """The bones of the left arm."""
-    arm = _arm()
-    flexion, abduction = own["shoulder_flexion"], own["shoulder_abduction"]
-    # The collar bone rises with the arm above 40 degrees.
-    raised = max(0.0, max(flexion, abduction) - 40) * 0.2
-    swing = _turn([-flexion, 0, 0]) @ _turn([0, -abduction, 0])
-    swing = swing @ _turn([0, 0, -own["shoulder_rotation"]]) @ arm.hang
-    collar = _turn([0, -own["clavicle"] - raised, 0])
-    upper = collar.T @ swing
-    # A fifth of the turn lies in the shoulder blade: the skin folds less.
-    blade = Rotation.from_rotvec(0.2 * Rotation.from_matrix(upper).as_rotvec()).as_matrix()
-    result = {
-        "clavicle": collar,
-        "shoulder01": blade,
-        "upperarm01": blade.T @ upper,
-        "lowerarm01": _turn(arm.elbow * (own["elbow_flexion"] - arm.elbow_angle)),
-        "lowerarm02": _turn(arm.forearm * own["forearm_pronation"]),
-        "wrist": _turn(arm.knuckles * own["wrist_flexion"]),
-    }
-    for knuckle, share in ((1, 0.8), (2, 1.0), (3, 0.6)):
-        bend = share * (own["fingers"] - 15)
-        result |= {f"finger{f}-{knuckle}": _turn(arm.knuckles * bend) for f in (2, 3, 4, 5)}
-    result |= {f"finger1-{knuckle}": _turn(arm.thumb * own["thumb"]) for knuckle in (2, 3)}
+def side_angles(angles: Angles, side: str) -> Angles:
+    """The angles of one side, without its name: what `arm_rotations` and its like read."""
+    return {name: angles.get(f"{side}_{name}", 0.0) for name in _SIDED}
+
+
+def mirror_rotation(rotation: Floats) -> Floats:
+    """The rotation as a mirror shows it: of a right limb from a left one's."""
+    return np.asarray(rotation * _MIRRORED)
+
+
+def root_rotation(angles: Angles) -> Floats:
+    """(3, 3): of the whole body."""
+    return _xyz(angles.get("pitch", 0.0), 0, angles.get("roll", 0.0))
+
+
+def trunk_rotations(angles: Angles) -> dict[str, Floats]:
+    """The bones of spine and neck."""
+    result = {}
+    for part, shares in (("spine", _SPINE), ("neck", _NECK)):
+        whole = [angles.get(f"{part}_{name}", 0.0) for name in ("flexion", "bend", "twist")]
+        for bone, share in shares.items():
+            result[bone] = _xyz(*(share * angle for angle in whole))
     return result
 
 
-def _leg_rotations(own: Angles) -> dict[str, Floats]:
-    """The bones of the left leg."""
-    apart = own["hip_abduction"] - _STANCE
-    result = {
-        "upperleg01": _turn([-own["hip_flexion"], 0, 0])
-        @ _turn([0, -apart, 0])
-        @ _turn([0, 0, own["hip_rotation"]]),
-        "lowerleg01": _turn([own["knee_flexion"] - _KNEE, 0, 0]),
-        # The ankle gives way sideways, so that the sole stays flat.
-        "foot": _turn([_KNEE - own["ankle_flexion"], 0, 0])
-        @ _turn([0, float(np.clip(apart, -15, 15)), 0]),
+def ball_rotation(own: Angles, joint: str) -> Floats:
+    """(3, 3): of the left "shoulder" or "hip": flexion outside, then abduction, then rotation."""
+    if joint == "hip":
+        apart = own["hip_abduction"] - _STANCE
+        return _xyz(-own["hip_flexion"], -apart, own["hip_rotation"])
+    flexion, abduction = own["shoulder_flexion"], own["shoulder_abduction"]
+    return _xyz(-flexion, -abduction, -own["shoulder_rotation"])
+
+
+def elbow_axis() -> Floats:
+    """(3,): what the left elbow bends about, against the upper arm in the reference pose."""
+    return _arm().elbow
+
+
+def arm_rotations(own: Angles) -> dict[str, Floats]:
+    """The bones of the left arm, without the hand's."""
+    arm = _arm()
+    # The collar bone rises with the arm above 40 degrees.
+    raised = max(0.0, max(own["shoulder_flexion"], own["shoulder_abduction"]) - 40) * 0.2
+    collar = _xyz(0, -own["clavicle"] - raised, 0)
+    upper = collar.T @ ball_rotation(own, "shoulder") @ arm.hang
+    # A fifth of the turn lies in the shoulder blade: the skin folds less.
+    blade = _fifth(upper)
+    return {
+        "clavicle": collar,
+        "shoulder01": blade,
+        "upperarm01": blade.T @ upper,
+        "lowerarm01": _turn(arm.elbow, own["elbow_flexion"] - arm.elbow_angle),
+        "lowerarm02": _turn(arm.forearm, own["forearm_pronation"]),
+        "wrist": _turn(arm.knuckles, own["wrist_flexion"]),
     }
-    return result | {f"toe{toe}-1": _turn([-own["toes"], 0, 0]) for toe in range(1, 6)}
+
+
+def _hand_rotations(own: Angles) -> dict[str, Floats]:
+    """The fingers of the left hand."""
+    arm = _arm()
+    result: dict[str, Floats] = {}
+    for knuckle, share in ((1, 0.8), (2, 1.0), (3, 0.6)):
+        bend = _turn(arm.knuckles, share * (own["fingers"] - 15))
+        result |= {f"finger{finger}-{knuckle}": bend for finger in (2, 3, 4, 5)}
+    thumb = _turn(arm.thumb, own["thumb"])
+    return result | {"finger1-2": thumb, "finger1-3": thumb}
+
+
+def leg_rotations(own: Angles) -> dict[str, Floats]:
+    """The bones of the left leg, without the toes."""
+    apart = own["hip_abduction"] - _STANCE
+    return {
+        "upperleg01": ball_rotation(own, "hip"),
+        "lowerleg01": _xyz(own["knee_flexion"] - _KNEE, 0, 0),
+        # The ankle gives way sideways, so that the sole stays flat.
+        "foot": _xyz(_KNEE - own["ankle_flexion"], min(max(apart, -15.0), 15.0), 0),
+    }
+
+
+def _toe_rotations(own: Angles) -> dict[str, Floats]:
+    """The toes of the left foot."""
+    toes = _xyz(-own["toes"], 0, 0)
+    return {f"toe{toe}-1": toes for toe in range(1, 6)}

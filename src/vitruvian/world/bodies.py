@@ -6,7 +6,7 @@ z up, in metres. One chain of products then gives the posed skeleton (anny's "lo
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
@@ -15,17 +15,47 @@ import warp as wp  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
 from vitruvian.world.kernels import mesh
+from vitruvian.world.looks import PLAIN, Look, sample_look
 from vitruvian.world.rig import Rig, load_rig
 
+
+def _both(*actions: str) -> tuple[str, ...]:
+    return tuple(f"{action}{side}" for action in actions for side in ("Left", "Right"))
+
+
 FACE_ACTIONS = {
-    "smile": ("mouthSmileLeft", "mouthSmileRight", "cheekSquintLeft", "cheekSquintRight"),
-    "mouth_open": ("jawOpen",),
-    "blink": ("eyeBlinkLeft", "eyeBlinkRight"),
-    "frown": ("browDownLeft", "browDownRight", "mouthFrownLeft", "mouthFrownRight"),
-    "surprise": ("browInnerUp", "browOuterUpLeft", "browOuterUpRight", "eyeWideLeft"),
-    "pucker": ("mouthPucker",),
+    "smile": (0.34, 1.0, _both("mouthSmile", "cheekSquint")),
+    "mouth_open": (0.22, 0.6, ("jawOpen",)),
+    "blink": (0.06, 0.9, _both("eyeBlink")),
+    "squint": (0.08, 0.9, _both("eyeSquint")),
+    "frown": (0.08, 0.8, _both("browDown", "mouthFrown")),
+    "surprise": (0.08, 0.9, ("browInnerUp", *_both("browOuterUp", "eyeWide"))),
+    "sneer": (0.06, 0.7, _both("noseSneer", "mouthUpperUp")),
+    "pressed_lips": (0.05, 0.8, _both("mouthPress")),
+    "puffed_cheeks": (0.05, 0.8, ("cheekPuff",)),
+    "pucker": (0.06, 0.6, ("mouthPucker",)),
 }
-"""Expressions, and the facial actions that make them together."""
+"""Expressions: how often, how strong at most, and the facial actions that make them together."""
+
+FEATURE_GROUPS = (
+    ("big_nose", "small_nose"),
+    ("pointy_nose", "hooked_nose", "upturned_nose"),
+    ("big_lips", "thin_lips"),
+    ("wide_mouth", "narrow_mouth"),
+    ("narrow_eyes", "wide_eyes"),
+    ("slanted_eyes", "drooping_eyes"),
+    ("eyes_apart", "eyes_together"),
+    ("bags_under_eyes",),
+    ("high_cheekbones",),
+    ("full_cheeks", "hollow_cheeks"),
+    ("double_chin",),
+    ("broad_chin", "pointed_chin"),
+    ("long_chin", "short_chin"),
+    ("oval_face", "round_face", "square_face", "long_face"),
+    ("high_forehead",),
+    ("raised_brows", "lowered_brows"),
+)
+"""Features of a face (`rig.FEATURES`) that exclude each other."""
 
 SKIN_TONES = np.array(
     [
@@ -50,6 +80,8 @@ _ANCHORS = {
     "cupsize": (0, 0.5, 1),
     "firmness": (0, 0.5, 1),
 }
+# Years at anny's ages, and between them MakeHuman's.
+_AGES, _YEARS = (-1 / 3, 0.0, 1 / 3, 2 / 3, 1.0), (0.0, 1.0, 10.0, 25.0, 90.0)
 _ORIGINS = ("african", "asian", "caucasian")
 
 
@@ -62,11 +94,21 @@ class Body:
             adult, 1 old), muscle, weight, height, proportions …, each in [0, 1].
         actions: Facial actions by name, in [0, 1]; those left out are 0.
         skin: Colour of the skin, display values in [0, 1].
+        features: Traits of the face by the names of `rig.FEATURES`, in [0, 1]; those left out
+            are 0.
+        look: What is on the face, see `looks.sample_look`.
     """
 
     phenotype: dict[str, float]
     actions: dict[str, float]
     skin: tuple[float, float, float]
+    features: dict[str, float] = field(default_factory=dict)
+    look: Look = PLAIN
+
+    @property
+    def years(self) -> float:
+        """Age in years."""
+        return float(np.interp(self.phenotype["age"], _AGES, _YEARS))
 
     @property
     def is_child(self) -> bool:
@@ -120,15 +162,37 @@ def sample_body(rng: np.random.Generator) -> Body:
         "firmness": float(rng.beta(3, 3)),
         **{name: float(share) for name, share in zip(_ORIGINS, origin, strict=True)},
     }
-    actions: dict[str, float] = {}
-    for expression in rng.permutation(list(FACE_ACTIONS))[: rng.integers(0, 3)]:
-        amount = float(rng.uniform(0.1, 0.8 if expression != "pucker" else 0.5))
-        actions |= dict.fromkeys(FACE_ACTIONS[str(expression)], amount)
+    features = _sample_features(rng, phenotype)
+    actions = _sample_actions(rng)
     # Tone follows origin loosely: every tone is met with every face.
     place = float(origin @ [4.2, 1.6, 0.8] + rng.normal(0, 0.7))
     place = float(np.clip(place, 0, len(SKIN_TONES) - 1))
     skin = [float(np.interp(place, range(len(SKIN_TONES)), tones)) for tones in SKIN_TONES.T]
-    return Body(phenotype, actions, (skin[0], skin[1], skin[2]))
+    look = sample_look(rng, woman=phenotype["gender"] > 0.5, child=age < 0.5)
+    return Body(phenotype, actions, (skin[0], skin[1], skin[2]), features, look)
+
+
+def _sample_features(rng: np.random.Generator, phenotype: dict[str, float]) -> dict[str, float]:
+    """Half of the traits are ordinary; children's faces and thin people's are milder."""
+    features = {}
+    strength = 0.6 if phenotype["age"] < 0.5 else 1.0
+    for group in FEATURE_GROUPS:
+        name, drawn, amount = group[int(rng.integers(len(group)))], rng.uniform(), rng.uniform()
+        if drawn < 0.5:
+            thin = name in ("double_chin", "full_cheeks") and phenotype["weight"] < 0.4
+            features[name] = float(strength * (0.3 if thin else 1.0) * (0.15 + 0.85 * amount))
+    return features
+
+
+def _sample_actions(rng: np.random.Generator) -> dict[str, float]:
+    """A face in rest, or with one or a few expressions, a little uneven."""
+    actions: dict[str, float] = {}
+    for share, most, names in FACE_ACTIONS.values():
+        drawn, amount = rng.uniform(), rng.uniform(0.15, 1) * most
+        uneven = rng.uniform(0.85, 1, len(names))
+        if drawn < share:
+            actions |= {name: float(amount * own) for name, own in zip(names, uneven, strict=True)}
+    return actions
 
 
 def _interpolation(value: float, anchors: tuple[float, ...]) -> NDArray[np.float64]:
@@ -149,7 +213,8 @@ def rest_body(body: Body) -> Rest:
     # einsum, not @: a threaded product sums in an order that depends on the machine's load.
     phenotype = np.einsum("n,nk->k", products, rig.phenotype_projection)
     actions = [body.actions.get(str(name), 0.0) for name in rig.actions]
-    coefficients = np.concatenate([phenotype, actions])
+    features = [body.features.get(str(name), 0.0) for name in rig.features]
+    coefficients = np.concatenate([phenotype, features, actions])
     heads = rig.heads + np.einsum("k,kbi->bi", coefficients, rig.head_shapes)
     covariances = rig.orientations + np.einsum("k,kbij->bij", coefficients, rig.orientation_shapes)
     aligns = np.einsum("bij,bkj->bik", rig.reference, _nearest_rotations(covariances))
@@ -172,19 +237,28 @@ def pose_skeleton(
         rest: The body.
         rotations: (B, 3, 3): of each bone against its parent, in the axes of the reference pose.
     """
-    parents = load_rig().parents
+    parents = np.maximum(load_rig().parents, 0)
+    # The root's align turns nothing: it has no rest orientation of its own.
+    aligns = rest.aligns.copy()
+    aligns[0] = np.eye(3)
+    ways = np.matmul(aligns[parents], (rest.heads - rest.heads[parents])[..., None])[..., 0]
     heads = np.zeros_like(rest.heads)
-    result = np.empty_like(rotations)
-    result[0] = rotations[0]
-    for bone in range(1, len(parents)):
-        parent = parents[bone]
-        result[bone] = result[parent] @ rotations[bone]
-        # The root's align turns nothing: it has no rest orientation of its own.
-        align = rest.aligns[parent] if parent else np.eye(3)
-        heads[bone] = heads[parent] + result[parent] @ (
-            align @ (rest.heads[bone] - rest.heads[parent])
-        )
+    result = rotations.copy()
+    for bones in _generations():
+        above = result[parents[bones]]
+        result[bones] = np.matmul(above, rotations[bones])
+        heads[bones] = heads[parents[bones]] + np.matmul(above, ways[bones][..., None])[..., 0]
     return heads, result
+
+
+@lru_cache(maxsize=1)
+def _generations() -> list[NDArray[np.int64]]:
+    """The bones below the root, by how many bones are above them."""
+    parents = load_rig().parents
+    depths = np.zeros(len(parents), dtype=np.int64)
+    for bone in range(1, len(parents)):
+        depths[bone] = depths[parents[bone]] + 1
+    return [np.flatnonzero(depths == depth) for depth in range(1, depths.max() + 1)]
 
 
 @lru_cache(maxsize=2)
@@ -193,10 +267,20 @@ def _device_arrays(device: str) -> dict[str, Any]:
     rig = load_rig()
     return {
         "base": wp.array(rig.template, dtype=wp.vec3, device=device),
-        "shapes": wp.array(rig.shapes, dtype=wp.vec3, device=device),
+        "shapes": wp.array(_grouped(rig.shapes), dtype=mesh.Group, device=device),
         "weights": wp.array(rig.weights, dtype=float, device=device),
         "bones": wp.array(rig.weight_bones, dtype=int, device=device),
     }
+
+
+def _grouped(shapes: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(V, 3 · groups, GROUP): blend shapes (V, K, 3) as the kernel reads them, padded by zeros."""
+    count, size = shapes.shape[:2]
+    groups = -(-size // mesh.GROUP)
+    padded = np.zeros((count, groups * mesh.GROUP, 3), dtype=np.float32)
+    padded[:, :size] = shapes
+    parts = padded.reshape(count, groups, mesh.GROUP, 3).transpose(0, 1, 3, 2)
+    return np.ascontiguousarray(parts).reshape(count, 3 * groups, mesh.GROUP)
 
 
 def pose_body(rest: Rest, rotations: NDArray[np.float64], *, device: str = "cpu") -> Posed:
@@ -217,7 +301,10 @@ def pose_body(rest: Rest, rotations: NDArray[np.float64], *, device: str = "cpu"
     turns[0] = turned[0]
     shifts = heads - np.einsum("bij,bj->bi", turns, rest.heads)
     arrays = _device_arrays(device)
-    places = np.flatnonzero(rest.coefficients).astype(np.int32)
+    padded = np.zeros(-(-len(rest.coefficients) // mesh.GROUP) * mesh.GROUP, dtype=np.float32)
+    padded[: len(rest.coefficients)] = rest.coefficients
+    coefficients = padded.reshape(-1, mesh.GROUP)
+    groups = np.flatnonzero(coefficients.any(axis=1)).astype(np.int32)
     vertices = wp.empty(len(rig.template), dtype=wp.vec3, device=device)
     wp.launch(
         mesh.skin_vertices,
@@ -225,8 +312,8 @@ def pose_body(rest: Rest, rotations: NDArray[np.float64], *, device: str = "cpu"
         inputs=[
             arrays["base"],
             arrays["shapes"],
-            wp.array(places, dtype=int, device=device),
-            wp.array(rest.coefficients[places], dtype=float, device=device),
+            wp.array(groups, dtype=int, device=device),
+            wp.array(coefficients[groups], dtype=mesh.Group, device=device),
             arrays["weights"],
             arrays["bones"],
             wp.array(turns.astype(np.float32), dtype=wp.mat33, device=device),

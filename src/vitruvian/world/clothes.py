@@ -1,25 +1,32 @@
-"""Clothes, hair and shoes: what a person wears, drawn at random, and put on the body.
+"""Clothes, hair and shoes: what a person wears, drawn at random.
 
-A garment is a set of places on the neutral adult (`material_at`) and a thickness: the dressed body
-is the body with those places moved off the skin. Trunk and thighs are covered whatever the
-outfit says; `must_cover` names the vertices, and a test holds it.
+A garment is a set of places on the neutral adult (`material_at`) and a thickness, and skirts, long
+hair, hats and glasses are shells of their own (`extras`). Trunk and thighs are covered whatever the
+outfit says; `surface.must_cover` names the vertices, and a test holds it.
 """
 
 from __future__ import annotations
 
-import colorsys
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import warp as wp
-from numpy.typing import NDArray
-from scipy import sparse
 
+from vitruvian.core.errors import InputError
 from vitruvian.world.bodies import Body
+from vitruvian.world.garments import (
+    NEUTRALS,
+    Garment,
+    category_of,
+    garment_identity,
+    linear,
+    pick,
+    sample_garment,
+)
 from vitruvian.world.kernels import materials as kernels
-from vitruvian.world.rig import load_rig
+from vitruvian.world.looks import PLAIN, Look
 
 MATERIALS = (
     "background",
@@ -42,41 +49,34 @@ MATERIALS = (
 )
 """What a pixel shows, by its number."""
 
-PARTS = (
-    "background",
-    "head",
-    "torso",
-    *(f"{side}_{part}" for part in ("upper_arm", "forearm", "hand") for side in ("left", "right")),
-    *(f"{side}_{part}" for part in ("thigh", "shin", "foot") for side in ("left", "right")),
-)
-"""Body parts, by their number; the sides are the person's own."""
+GARMENT_NUMBERS = 1024
+"""Garments of a category that people wear, unless they are told which."""
 
-_PART_BONES = {
-    "upper_arm": ("upperarm",),
-    "forearm": ("lowerarm",),
-    "hand": ("wrist", "finger", "metacarpal"),
-    "thigh": ("upperleg",),
-    "shin": ("lowerleg",),
-    "foot": ("foot", "toe"),
-}
-_KINDS = {
-    "eye_front": kernels.EYEBALL,
-    "eye_back": kernels.EYEBALL,
-    "eye_cavity": kernels.HEAD,
-    "head": kernels.HEAD,
-    "mouth": kernels.CAVITY,
-    "tongue": kernels.CAVITY,
-    "hand": kernels.HAND,
-}
 _HAIR = ((0.02, 0.015, 0.012), (0.09, 0.05, 0.03), (0.25, 0.14, 0.06), (0.55, 0.38, 0.18))
+_RED_HAIR = (0.3, 0.08, 0.025)
 _GREY = (0.55, 0.55, 0.56)
 _IRIS = ((0.10, 0.05, 0.02), (0.06, 0.03, 0.015), (0.10, 0.20, 0.32), (0.09, 0.16, 0.08))
-_NEUTRALS = ((0.03, 0.03, 0.035), (0.75, 0.75, 0.74), (0.2, 0.2, 0.21), (0.03, 0.05, 0.12))
-_SHOES = (*_NEUTRALS, (0.08, 0.04, 0.02), (0.35, 0.02, 0.03), (0.02, 0.08, 0.2))
-_DENIM = ((0.05, 0.09, 0.2), (0.13, 0.2, 0.33), (0.02, 0.025, 0.05))
+_SHOES = (*NEUTRALS, (0.08, 0.04, 0.02), (0.35, 0.02, 0.03), (0.02, 0.08, 0.2))
 
+_SHIRT = 1.08  # metres on the neutral adult, from where a shirt hangs
+_CUTS = (
+    *("neck", "neckline", "neck_width", "bust", "strap_inner", "strap_outer"),
+    *("sleeve", "hem", "waist", "legs", "shell_hem"),
+)
 
-Color = tuple[float, float, float]
+# Which categories a woman and a man wear, and how often.
+_UPPER = (
+    {"short_sleeve_top": 0.45, "long_sleeve_top": 0.42, "vest": 0.13},
+    {"short_sleeve_top": 0.36, "long_sleeve_top": 0.32, "vest": 0.16, "sling": 0.16},
+)
+_LOWER = ({"trousers": 0.7, "shorts": 0.3}, {"trousers": 0.5, "shorts": 0.17, "skirt": 0.33})
+_DRESSES = {
+    "short_sleeve_dress": 0.3,
+    "long_sleeve_dress": 0.28,
+    "vest_dress": 0.22,
+    "sling_dress": 0.2,
+}
+_OUTWEAR = {"short_sleeve_outwear": 0.3, "long_sleeve_outwear": 0.7}
 
 
 @dataclass(frozen=True)
@@ -85,199 +85,218 @@ class Clothes:
 
     Attributes:
         values: The fields of `materials.Outfit`; colours are linear.
-        labels: In words: top, bottom, sleeve, pattern, hair, beard, jacket.
+        labels: In words: top, bottom, sleeve, pattern, hair, hair_color, beard, jacket, hat,
+            glasses, shoes.
+        garments: From the inside out.
+        shape: Of the extras: hair's length, the hat's brim, the skirt's flare and folds …
+        look: What is on the face.
     """
 
     values: dict[str, Any]
     labels: dict[str, str]
+    garments: tuple[Garment, ...] = ()
+    shape: dict[str, float] | None = None
+    look: Look = PLAIN
+
+    @property
+    def covered(self) -> float:
+        """Height down to which other clothes hide a skirt or a shirt's shell."""
+        return (self.shape or {}).get("covered", 9.0)
 
     def struct(self) -> Any:
         """The outfit as the kernels read it."""
         outfit = kernels.Outfit()
         for name, value in self.values.items():
             setattr(outfit, name, wp.vec3(*value) if isinstance(value, tuple) else value)
+        outfit.face = self.look.struct()
         return outfit
 
 
-@dataclass(frozen=True, eq=False)
-class Surface:
-    """What dressing and shading know of the body's surface.
+def sample_clothes(rng: np.random.Generator, body: Body, wearing: Sequence[int] = ()) -> Clothes:
+    """An outfit, hair and shoes for a person.
 
-    Attributes:
-        arms: (V,): how far along the arm: 0 up to the shoulder, 1 at the elbow, 2 at the wrist.
-        kinds: (F,): `materials.EYEBALL`, `CAVITY`, `HEAD`, `HAND`, or 0.
-        vertex_kinds: (V,): the same for vertices.
-        parts: (F,): place in `PARTS`.
-        face_starts: (V + 1,), and `face_around`: the triangles around each vertex.
-        neighbour_starts: (V + 1,), and `neighbours`: the vertices around each vertex.
+    Args:
+        rng: Where everything that is not told is drawn from.
+        body: Who wears it.
+        wearing: Identities of garments that the person must wear.
+
+    Raises:
+        InputError: two of them cannot be worn at once.
     """
-
-    arms: NDArray[np.float32]
-    kinds: NDArray[np.int32]
-    vertex_kinds: NDArray[np.int32]
-    parts: NDArray[np.int32]
-    face_starts: NDArray[np.int32]
-    face_around: NDArray[np.int32]
-    neighbour_starts: NDArray[np.int32]
-    neighbours: NDArray[np.int32]
-
-
-def _linear(color: tuple[float, ...]) -> Color:
-    """From display values to linear light."""
-    red, green, blue = (float(value) ** 2.2 for value in color)
-    return red, green, blue
-
-
-def _cloth(rng: np.random.Generator) -> Color:
-    """A colour of cloth: often black, white, grey or navy, else any hue."""
-    neutral = _NEUTRALS[int(rng.integers(len(_NEUTRALS)))]
-    hue, strength, value = rng.uniform(), rng.beta(2, 3.2), rng.uniform(0.25, 0.9)
-    if rng.uniform() < 0.45:
-        return neutral
-    return _linear(colorsys.hsv_to_rgb(float(hue), float(strength), float(value)))
-
-
-def sample_clothes(rng: np.random.Generator, body: Body) -> Clothes:
-    """An outfit, hair and shoes for a person."""
-    woman, age = body.phenotype["gender"] > 0.5, body.phenotype["age"]
-    sleeve = str(rng.choice(["none", "short", "half", "long"], p=[0.1, 0.35, 0.1, 0.45]))
-    legs = str(rng.choice(["shorts", "knee", "cropped", "trousers"], p=[0.15, 0.1, 0.1, 0.65]))
-    jacket = bool(rng.uniform() < 0.25)
-    patterns = ["plain", "stripes", "upright stripes", "checks", "dots"]
-    pattern = int(rng.choice(5, p=[0.6, 0.12, 0.1, 0.1, 0.08]))
-    bottom_pattern = int(rng.choice(5, p=[0.85, 0.0, 0.05, 0.1, 0.0]))
-    hair = str(
-        rng.choice(["bald", "short", "long"], p=[0.01, 0.22, 0.77] if woman else [0.1, 0.83, 0.07])
+    garments = _sample_garments(rng, body, wearing)
+    values, shape, worn = _worn(
+        garments, tucked=any(garment.label == "skirt" for garment in garments)
     )
-    beard = bool(rng.uniform() < 0.3 and not woman and not body.is_child)
-    hair_color = _HAIR[int(rng.choice(4, p=[0.4, 0.28, 0.2, 0.12]))]
+    own, labels, more = _sample_person(rng, body)
+    tights = bool(rng.uniform() < 0.25)
+    if tights and (values["skirt"] or values["dress"]):
+        own["sock"] = 0.64
+    return Clothes(
+        values=values | own,
+        labels=worn | labels,
+        garments=garments,
+        shape=shape | more,
+        look=body.look,
+    )
+
+
+def outfit_of(garments: tuple[Garment, ...], *, tucked: bool = False) -> Clothes:
+    """Garments worn alone: no hair, no shoes, nothing else that could lie on them.
+
+    Args:
+        garments: What is worn.
+        tucked: Whether a top is tucked into a skirt, so that it does not hang.
+    """
+    values, shape, labels = _worn(garments, tucked=tucked)
+    bare = dict.fromkeys(("sleeve", "hem", "waist", "legs", "neckline"), 0.0)
+    bare |= {"waist": -9.0, "legs": 9.0, "hem": 9.0, "neck_width": 0.1, "hairline": 9.0}
+    bare |= {"hat_line": 9.0, "sock": -1.0, "shoe": -1.0}
+    return Clothes(bare | values, labels, garments, shape)
+
+
+def _sample_garments(
+    rng: np.random.Generator, body: Body, wearing: Sequence[int]
+) -> tuple[Garment, ...]:
+    """What is worn, from the inside out: a top and a bottom or a dress, and perhaps a jacket."""
+    told: dict[str, int] = {}
+    for identity in wearing:
+        name = _place(category_of(identity))
+        if name in told or (name == "dress" and told.keys() & {"upper", "lower"}):
+            raise InputError(f"Nobody can wear the garments {list(wearing)} at once.")
+        told[name] = identity
+    if "dress" in told and told.keys() & {"upper", "lower"}:
+        raise InputError(f"Nobody can wear the garments {list(wearing)} at once.")
+    woman = int(body.phenotype["gender"] > 0.5)
+    dressy = bool(rng.uniform() < 0.3 * woman)
+    drawn = {
+        "dress": pick(rng, _DRESSES),
+        "upper": pick(rng, _UPPER[woman]),
+        "lower": pick(rng, _LOWER[woman]),
+        "outer": pick(rng, _OUTWEAR),
+    }
+    numbers = rng.integers(GARMENT_NUMBERS, size=len(drawn))
+    outer = bool(rng.uniform() < 0.27) or "outer" in told
+    dressy = "dress" in told or (dressy and not told.keys() & {"upper", "lower"})
+    names = ["dress"] if dressy else ["upper", "lower"]
+    identities = [
+        told.get(name, garment_identity(drawn[name], int(number)))
+        for name, number in zip(drawn, numbers, strict=True)
+        if name in names or (name == "outer" and outer)
+    ]
+    return tuple(sample_garment(identity) for identity in identities)
+
+
+def _place(category: str) -> str:
+    """Where a category is worn."""
+    if category.endswith("dress"):
+        return "dress"
+    if category.endswith("outwear"):
+        return "outer"
+    return "lower" if category in ("shorts", "trousers", "skirt") else "upper"
+
+
+def _worn(
+    garments: tuple[Garment, ...], *, tucked: bool
+) -> tuple[dict[str, Any], dict[str, float], dict[str, str]]:
+    """Values, shapes and labels that follow from the garments."""
+    values: dict[str, Any] = {"opening": -1.0, "skirt": 0, "dress": 0, "shell_top": 0.0}
+    values |= {"shell_hem": 0.0, "jacket_sleeve": 0.0, "jacket_hem": 0.0, "shell": 0}
+    labels = {"jacket": "none"}
+    shape = {"covered": 9.0}
+    for garment in garments:
+        values |= _cut(garment)
+        if garment.label == "jacket":
+            labels["jacket"] = "open"
+        if garment.label in ("top", "dress"):
+            labels["top"] = garment.category
+            labels["pattern"] = garment.attributes["pattern"]
+            sleeve = garment.attributes["sleeve"]
+            labels["sleeve"] = "none" if sleeve == "sleeveless" else sleeve
+        if garment.label in ("bottom", "skirt", "dress"):
+            labels["bottom"] = garment.category
+        look = garment.look
+        if "shell_flare" in look and not (garment.label == "top" and tucked):
+            shape |= {name: look[name] for name in ("shell_flare", "shell_folds", "shell_waves")}
+            values["shell"] = MATERIALS.index(garment.label)
+            values["shell_top"] = look.get("waist", _SHIRT)
+            values["shell_hem"] = look["shell_hem"] if "shell_hem" in look else look["hem"]
+            if garment.label == "top":
+                values["hem"] += 0.03
+    if values["skirt"] and garments[0].label == "top" and garments[0].identity % 2:
+        shape["covered"] = values["hem"]  # the top hangs over the skirt
+    if values["opening"] >= 0:
+        shape["covered"] = min(shape["covered"], values["jacket_hem"])
+    return values, shape, labels
+
+
+def _cut(garment: Garment) -> dict[str, Any]:
+    """The fields of `materials.Outfit` that one garment gives."""
+    look = garment.look
+    prefix = {"dress": "top", "skirt": "bottom"}.get(garment.label, garment.label)
+    names = ("second", "pattern", "scale", "fabric", "fit", "flare")
+    values = {f"{prefix}_{name}": look[name] for name in names if name in look}
+    values[prefix] = look["color"]
+    if garment.label == "jacket":
+        values |= {"jacket_sleeve": look["sleeve"], "jacket_hem": look["hem"]}
+        return values | {"opening": look["opening"]}
+    values |= {name: look[name] for name in _CUTS if name in look}
+    if "shell_hem" in look:
+        values["dress" if garment.label == "dress" else "skirt"] = 1
+        # What lies below is lined with the same cloth, and ends before the hem.
+        values["legs"] = min(look["shell_hem"] + 0.03, 0.66)
+    return values
+
+
+def _sample_person(
+    rng: np.random.Generator, body: Body
+) -> tuple[dict[str, Any], dict[str, str], dict[str, float]]:
+    """What is not a garment: skin, hair, beard, shoes, hat and glasses."""
+    woman, age = body.phenotype["gender"] > 0.5, body.phenotype["age"]
+    man = not woman and not body.is_child
+    hair = pick(rng, {"bald": 0.01 + 0.11 * man, "short": 0.25 if woman else 0.8, "long": 0.1})
+    if woman and hair == "short" and rng.uniform() < 0.35:
+        hair = "long"
+    if woman and rng.uniform() < 0.5:
+        hair = "long"
+    color = int(rng.choice(5, p=[0.38, 0.27, 0.19, 0.12, 0.04]))
+    hair_color = (*_HAIR, _RED_HAIR)[color]
     grey = float(np.clip((age - 0.8) / 0.2 + rng.normal(0, 0.3), 0, 1)) if age > 0.75 else 0.0
     mixed = [(1 - grey) * own + grey * old for own, old in zip(hair_color, _GREY, strict=True)]
-    top, bottom = _cloth(rng), _cloth(rng)
-    if rng.uniform() < 0.4:
-        bottom = _DENIM[int(rng.integers(len(_DENIM)))]
-    ends = {"none": (0.08, 0.14), "short": (0.4, 0.8), "half": (0.9, 1.3), "long": (1.8, 2.02)}
-    hems = {"shorts": (0.58, 0.64), "knee": (0.44, 0.52), "cropped": (0.22, 0.34)}
+    hat = pick(rng, {"none": 0.84, "cap": 0.07, "beanie": 0.05, "brimmed": 0.04})
+    glasses = pick(rng, {"none": 0.8, "glasses": 0.13, "sunglasses": 0.07})
+    shoe = pick(rng, {"low": 0.4, "sneakers": 0.35, "boots": 0.15, "high boots": 0.1})
+    heights = {"low": 0.075, "sneakers": 0.09, "boots": 0.14, "high boots": 0.3}
+    names = ["black", "brown", "brown", "blond", "red"]
     values = {
-        "skin": _linear(body.skin),
+        "skin": linear(body.skin),
         "hair": tuple(mixed),
-        "top": top,
-        "top_second": _cloth(rng),
-        "jacket": _cloth(rng),
-        "bottom": bottom,
-        "bottom_second": tuple(0.6 * value for value in bottom),
-        "socks": _NEUTRALS[int(rng.integers(3))],
+        "socks": NEUTRALS[int(rng.integers(3))],
         "shoes": _SHOES[int(rng.integers(len(_SHOES)))],
         "iris": _IRIS[int(rng.choice(4, p=[0.4, 0.3, 0.2, 0.1]))],
-        "sleeve": float(rng.uniform(*ends["long" if jacket else sleeve])),
-        "hem": float(rng.uniform(0.84, 0.98)),
-        "neckline": float(rng.uniform(0.0, 0.08)),
-        "neck_width": float(rng.uniform(0.06, 0.11)),
-        "opening": float(rng.uniform(0.02, 0.09)) if jacket else -1.0,
-        "waist": float(rng.uniform(1.0, 1.08)),
-        "legs": float(rng.uniform(*hems.get(legs, (0.085, 0.12)))),
+        "hat": NEUTRALS[int(rng.integers(len(NEUTRALS)))],
+        "glasses": NEUTRALS[int(rng.choice([0, 2, 4]))],
+        "lens": (0.015, 0.015, 0.02),
         "sock": float(rng.uniform(0.1, 0.3)),
-        "shoe": float(rng.choice([0.075, 0.09, 0.14, 0.3], p=[0.45, 0.3, 0.15, 0.1])),
-        "hair_length": float(rng.uniform(0.03, 0.2)) if hair == "long" else 0.0,
+        "shoe": heights[shoe],
+        "hair_length": 0.05 if hair == "long" else 0.0,
         "hairline": 1.9 if hair == "bald" else float(rng.uniform(1.765, 1.79)),
-        "beard": float(beard),
-        "top_pattern": pattern,
-        "bottom_pattern": bottom_pattern,
-        "scale": float(rng.uniform(0.02, 0.09)),
-        "top_fit": float(rng.uniform(0.004, 0.018)),
-        "bottom_fit": float(rng.uniform(0.004, 0.018)),
-        "hair_volume": float(rng.uniform(0.006, 0.016 if hair == "short" else 0.028)),
+        "hair_volume": float(rng.uniform(0.006, 0.016 if hair == "short" else 0.024)),
+        "hat_line": 9.0 if hat == "none" else float(rng.uniform(1.772, 1.782)),
+        "hat_crown": {"brimmed": 0.05, "cap": 0.012, "beanie": 0.016}.get(hat, 0.0),
     }
     labels = {
-        "sleeve": "long" if jacket else sleeve,
-        "bottom": legs,
-        "jacket": "open" if jacket else "none",
-        "pattern": patterns[pattern],
         "hair": hair,
-        "beard": "beard" if beard else "none",
+        "hair_color": "grey" if grey > 0.5 else names[color],
+        "beard": body.look.beard,
+        "hat": hat,
+        "glasses": glasses,
+        "shoes": shoe,
     }
-    return Clothes(values, labels)
-
-
-def must_cover() -> NDArray[np.bool_]:
-    """(V,): the vertices of trunk and thighs that clothes cover on everyone."""
-    rig, surface = load_rig(), load_surface()
-    height = rig.canonical[:, 2]
-    return (
-        (height > kernels.COVERED_FROM)
-        & (height < kernels.COVERED_TO)
-        & (surface.arms < kernels.COVERED_ARM)
-        & (surface.vertex_kinds == 0)
-    )
-
-
-@lru_cache(maxsize=1)
-def load_surface() -> Surface:
-    """The surface of the body model."""
-    rig = load_rig()
-    regions = list(rig.regions)
-    kinds = np.zeros(len(rig.faces), dtype=np.int32)
-    for place, region in enumerate(regions):
-        for start, kind in _KINDS.items():
-            if region.startswith(start):
-                kinds[rig.face_region == place] = kind
-    vertex_kinds = np.zeros(len(rig.template), dtype=np.int32)
-    vertex_kinds[rig.faces] = kinds[:, None]
-
-    bone_parts = np.full(len(rig.bones), PARTS.index("torso"))
-    for place, bone in enumerate(rig.bones):
-        for part, starts in _PART_BONES.items():
-            if str(bone).startswith(starts):
-                side = "left" if str(bone).endswith(".L") else "right"
-                bone_parts[place] = PARTS.index(f"{side}_{part}")
-        if str(bone).startswith(("head", "eye", "neck02", "neck03")):
-            bone_parts[place] = PARTS.index("head")
-    rows = np.arange(len(rig.template))[:, None]
-    shares = np.zeros((len(rig.template), len(PARTS)))
-    np.add.at(shares, (rows, bone_parts[rig.weight_bones]), rig.weights)
-    parts = shares[rig.faces].sum(axis=1).argmax(axis=1).astype(np.int32)
-
-    count = len(rig.template)
-    incidence = sparse.csr_matrix(
-        (
-            np.ones(rig.faces.size, dtype=np.int32),
-            (rig.faces.ravel(), np.repeat(np.arange(len(rig.faces)), 3)),
-        ),
-        shape=(count, len(rig.faces)),
-    )
-    incidence.sort_indices()
-    edges = sparse.csr_matrix(incidence @ incidence.T)
-    edges.setdiag(0)
-    edges.eliminate_zeros()
-    edges.sort_indices()
-    return Surface(
-        arms=_along_arms(shares),
-        kinds=kinds,
-        vertex_kinds=vertex_kinds,
-        parts=parts,
-        face_starts=incidence.indptr.astype(np.int32),
-        face_around=incidence.indices.astype(np.int32),
-        neighbour_starts=edges.indptr.astype(np.int32),
-        neighbours=edges.indices.astype(np.int32),
-    )
-
-
-def _along_arms(shares: NDArray[np.float64]) -> NDArray[np.float32]:
-    """`Surface.arms`, from the share that each part's bones have in a vertex."""
-    rig = load_rig()
-    names = [str(name) for name in rig.joint_names]
-
-    def joint(name: str) -> NDArray[np.float64]:
-        return rig.joint_weights[names.index(f"left_{name}")] @ rig.canonical
-
-    points = rig.canonical * [1, 1, 1]
-    points[:, 0] = np.abs(points[:, 0])
-    result = np.zeros(len(points))
-    for begin, first, second in ((0, "shoulder", "elbow"), (1, "elbow", "wrist")):
-        way = joint(second) - joint(first)
-        share = (points - joint(first)) @ way / (way @ way)
-        result = np.where(share > 0, begin + share, result) if begin else np.maximum(share, 0)
-    arm = sum(
-        shares[:, place] for place, part in enumerate(PARTS) if part.endswith(("arm", "hand"))
-    )
-    return (result * np.clip((arm - 0.3) / 0.4, 0, 1)).astype(np.float32)
+    shape = {
+        "locks": float(rng.uniform(0.12, 0.45)) if hair == "long" else 0.0,
+        "brim": {"brimmed": float(rng.uniform(0.05, 0.09)), "cap": 0.075}.get(hat, 0.0),
+        "visor": float(hat == "cap"),
+        "frame": float(glasses != "none"),
+        "lens": float(glasses == "sunglasses"),
+    }
+    return values, labels, shape

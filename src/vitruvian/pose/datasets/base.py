@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from vitruvian.core.drawing import contact_sheet
 from vitruvian.core.errors import InputError
 from vitruvian.core.records import Frame, Person, Pose
 from vitruvian.core.skeletons import Skeleton
@@ -46,8 +47,22 @@ class PersonAnnotation:
         return self.joints[:, 2] > 0
 
 
+LISTED = 12
+"""Bad annotations that a message names; the others are counted."""
+
+
 class PoseDataset:
     """People with joints, in the order of the official files.
+
+    Annotations that lie are looked for before anything is trained or scored: joints that are no
+    numbers or far outside of the picture, pictures that are not there, and what a format can know
+    besides.
+
+    Args:
+        people: The annotations.
+        origin: The file that they come from.
+        problems: What the format found: of each bad annotation where it is and what is wrong.
+        skip_bad: Whether to go on without the bad ones.
 
     Attributes:
         name: Of its folder below the data root.
@@ -55,34 +70,41 @@ class PoseDataset:
         licence: Its terms, in words.
         skeleton: Its joints.
         splits: Its parts, as the official files have them.
-        people: The annotations.
+        people: The annotations that are good.
+        problems: What is wrong with the others.
+
+    Raises:
+        InputError: an annotation is bad and `skip_bad` is not set, or none is good.
     """
 
     name: ClassVar[str]
     title: ClassVar[str]
     licence: ClassVar[str]
-    skeleton: ClassVar[Skeleton]
+    skeleton: Skeleton
     splits: ClassVar[tuple[str, ...]]
 
-    def __init__(self, people: Sequence[PersonAnnotation], origin: Path) -> None:
-        self.people = list(people)
+    def __init__(
+        self,
+        people: Sequence[PersonAnnotation],
+        origin: Path,
+        *,
+        problems: Sequence[str] = (),
+        skip_bad: bool = False,
+    ) -> None:
+        folders = {person.picture.parent for person in people}
+        there = {path for folder in folders if folder.is_dir() for path in folder.iterdir()}
+        self.people: list[PersonAnnotation] = []
+        self.problems = list(problems)
+        for person in people:
+            problem = _problem(person, person.picture in there)
+            if problem:
+                self.problems.append(f"{_whereabouts(person)}: {problem}")
+            else:
+                self.people.append(person)
+        if self.problems and not skip_bad:
+            raise InputError(list_problems(origin, self.problems))
         if not self.people:
             raise InputError(f"{origin} holds no person of this split: is it the right file?")
-        bad = next((person for person in self.people if not np.isfinite(person.joints).all()), None)
-        if bad:
-            raise InputError(
-                f"{origin} has joints that are no numbers (NaN) for {bad.picture.name}: get the "
-                "annotations again."
-            )
-        folders = {person.picture.parent for person in self.people}
-        there = {path for folder in folders if folder.is_dir() for path in folder.iterdir()}
-        missing = [person.picture for person in self.people if person.picture not in there]
-        if missing:
-            raise InputError(
-                f"The picture {missing[0]} of {origin.name} is missing"
-                + (f" (and {len(missing) - 1} more)" if len(missing) > 1 else "")
-                + ": unpack all pictures of the data set there."
-            )
 
     def __len__(self) -> int:
         return len(self.people)
@@ -93,6 +115,11 @@ class PoseDataset:
     def picture(self, index: int) -> NDArray[np.uint8]:
         """(height, width, 3) RGB uint8: the picture that person `index` is in."""
         return read_picture(self.people[index].picture)
+
+    def of_epoch(self, epoch: int) -> Self:
+        """The people that an epoch of a training has: the same, unless they are made anew."""
+        del epoch
+        return self
 
     def evaluate(self, joints: Mapping[int, Floats]) -> dict[str, float]:
         """The official metrics of predictions.
@@ -135,6 +162,12 @@ class PoseDataset:
     def plot(self, index: int) -> Image.Image:
         """The picture with the annotation drawn on it."""
         return self.frame(index).draw()
+
+    def sheet(self, count: int = 10) -> Image.Image:
+        """So many annotations, evenly through the set, drawn side by side."""
+        places = np.linspace(0, len(self) - 1, min(count, len(self))).round().astype(int)
+        drawn = [np.asarray(self.plot(int(place)), dtype=np.uint8) for place in places]
+        return Image.fromarray(contact_sheet(drawn, columns=5))
 
 
 def read_picture(path: Path) -> NDArray[np.uint8]:
@@ -179,13 +212,45 @@ def check_person(person: PersonAnnotation, size: tuple[int, int]) -> None:
             f"{person.picture} is {size[0]}×{size[1]} pixels, but its annotations are of a picture "
             f"of {said[0]}×{said[1]}: pictures and annotations are of different releases."
         )
-    points = person.joints[person.labelled, :2]
-    limit = np.array(size)
-    if len(points) and ((points < -limit).any() or (points > 2 * limit).any()):
+    if _is_far_outside(person, size):
         raise InputError(
             f"The annotations of {person.picture} put a joint far outside its {size[0]}×{size[1]} "
             "pixels: pictures and annotations do not belong together."
         )
+
+
+def list_problems(origin: Path, problems: Sequence[str]) -> str:
+    """A sentence on bad annotations, and a line for each."""
+    count = len(problems)
+    lines = [f"  {problem}" for problem in problems[:LISTED]]
+    if count > LISTED:
+        lines.append(f"  … and {count - LISTED} more")
+    word = "annotation" if count == 1 else "annotations"
+    start = f"{origin} has {count} bad {word}; correct the file, or leave them out with --skip-bad:"
+    return "\n".join([start, *lines])
+
+
+def _problem(person: PersonAnnotation, is_there: bool) -> str:
+    """What is wrong with an annotation, as far as can be said without opening the picture."""
+    if not np.isfinite(person.joints).all():
+        return "joints that are no numbers (NaN)"
+    if not is_there:
+        return "the picture is missing"
+    said = person.facts.get("picture_size")
+    if said and _is_far_outside(person, tuple(said)):
+        return f"a joint far outside of the picture's {said[0]}×{said[1]} pixels"
+    return ""
+
+
+def _whereabouts(person: PersonAnnotation) -> str:
+    known = person.facts.get("annotation")
+    return str(person.picture) if known is None else f"{person.picture}, annotation {known}"
+
+
+def _is_far_outside(person: PersonAnnotation, size: tuple[int, int]) -> bool:
+    """Whether a joint lies farther outside than the picture is large."""
+    points, limit = person.joints[person.labelled, :2], np.array(size)
+    return bool(((points < -limit) | (points > 2 * limit)).any())
 
 
 def read_matlab(path: Path, names: Sequence[str]) -> dict[str, Any]:

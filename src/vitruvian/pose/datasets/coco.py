@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -44,6 +44,7 @@ class CocoFormat(PoseDataset):
         pictures: The folder of its pictures.
         detections: Person boxes of a detector as COCO's results JSON (image_id, category_id, bbox,
             score); boxes of other categories are left out. None: the annotated boxes.
+        skip_bad: Whether to go on without annotations that lie.
 
     Attributes:
         files: Split → annotation file and folder of pictures.
@@ -66,6 +67,7 @@ class CocoFormat(PoseDataset):
         annotations: str | Path | None = None,
         pictures: str | Path | None = None,
         detections: str | Path | None = None,
+        skip_bad: bool = False,
     ) -> None:
         if split not in self.splits:
             raise UnknownNameError(f"split of {self.title}", split, self.splits)
@@ -76,25 +78,24 @@ class CocoFormat(PoseDataset):
         self.file, folder = Path(annotations), Path(pictures)
         content = self.read(self.file, folder)
         self.images = {image["id"]: image for image in content["images"]}
-        self.entries = content["annotations"]
-        by_image = defaultdict(list)
-        for entry in self.entries:
-            if entry["image_id"] not in self.images:
-                raise InputError(
-                    f"{self.file} has an annotation of picture {entry['image_id']}, which it does "
-                    "not list: get the file again."
-                )
-            by_image[entry["image_id"]].append(entry)
+        problems = self._lies(content["annotations"])
+        self.entries = [
+            entry for place, entry in enumerate(content["annotations"]) if place not in problems
+        ]
         if detections is not None:
             people = _detected(Path(detections), self.images, folder, len(self.skeleton))
         else:
+            by_image = defaultdict(list)
+            for entry in self.entries:
+                by_image[entry["image_id"]].append(entry)
             people = [
                 person
                 for image in self.images.values()
                 for entry in by_image[image["id"]]
                 if (person := self._annotated(entry, image, folder))
             ]
-        super().__init__(people, self.file)
+        told = list(problems.values())
+        super().__init__(people, self.file, problems=told, skip_bad=skip_bad)
 
     def read(self, file: Path, pictures: Path) -> Any:
         """The annotations, in COCO's format, of pictures that lie below a folder."""
@@ -149,28 +150,44 @@ class CocoFormat(PoseDataset):
         """The official numbers of detections in these pictures, in [0, 1], the main one first."""
         return coco_keypoint_ap(truth, detections, self.skeleton.sigmas, images)
 
+    def _lies(self, entries: Sequence[Mapping[str, Any]]) -> dict[int, str]:
+        """Place of each bad annotation → which one it is and what is wrong."""
+        found, known = {}, set()
+        for place, entry in enumerate(entries):
+            number = entry.get("id")
+            problem = ""
+            if entry["image_id"] not in self.images:
+                problem = f"its picture {entry['image_id']} is not listed"
+            elif number is not None and number in known:
+                problem = "another one has the same id"
+            elif not entry.get("iscrowd") and entry.get("category_id", 1) == 1:
+                problem = self._miscount(entry)
+            known.add(number)
+            if problem:
+                found[place] = f"annotation {number}: {problem}"
+        return found
+
+    def _miscount(self, entry: Mapping[str, Any]) -> str:
+        """What is wrong with the number of an annotation's joints, or nothing."""
+        joints = self.points(entry)
+        if joints.shape != (len(self.skeleton), 3):
+            return f"{joints.size} key-point numbers, not {3 * len(self.skeleton)}"
+        labelled = int((joints[:, 2] > 0).sum())
+        if self.counts_all and entry.get("num_keypoints", labelled) != labelled:
+            return f"num_keypoints is {entry['num_keypoints']}, but {labelled} joints are labelled"
+        return ""
+
     def _annotated(
         self, entry: Mapping[str, Any], image: Mapping[str, Any], folder: Path
     ) -> PersonAnnotation | None:
         if entry.get("iscrowd") or entry.get("category_id", 1) != 1:
             return None
         joints = self.points(entry).astype(np.float32)
-        if joints.shape != (len(self.skeleton), 3):
-            raise InputError(
-                f"{self.file} has {joints.size} key-point numbers in annotation {entry.get('id')}, "
-                f"not {3 * len(self.skeleton)}: is it the key-point file of {self.title}?"
-            )
-        labelled = int((joints[:, 2] > 0).sum())
-        if self.counts_all and entry.get("num_keypoints", labelled) != labelled:
-            raise InputError(
-                f"{self.file} says {entry['num_keypoints']} key points in annotation "
-                f"{entry.get('id')}, but {labelled} are labelled: get the file again."
-            )
-        if not labelled:
+        if not (joints[:, 2] > 0).any():
             return None
         joints[:, :2] += 0.5
         joints[:, 2] = joints[:, 2] > 0
-        joints *= joints[:, 2:]
+        joints = np.where(joints[:, 2:] > 0, joints, 0)
         facts = {"area": self.area(entry), "annotation": entry.get("id")}
         return _boxed(entry["bbox"], 1.0, image, folder, joints, facts)
 
@@ -181,7 +198,7 @@ class CocoKeypoints(CocoFormat):
     name: ClassVar[str] = "coco"
     title: ClassVar[str] = "COCO 2017 person key points"
     licence: ClassVar[str] = "annotations CC-BY-4.0; photos under Flickr's terms"
-    skeleton: ClassVar[Skeleton] = COCO17
+    skeleton: Skeleton = COCO17
     splits: ClassVar[tuple[str, ...]] = ("train", "validation")
     files: ClassVar[Mapping[str, tuple[str, str]]] = FILES
 

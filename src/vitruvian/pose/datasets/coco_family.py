@@ -35,7 +35,7 @@ class CocoWholeBody(CocoFormat):
     name: ClassVar[str] = "coco"
     title: ClassVar[str] = "COCO-WholeBody 1.0"
     licence: ClassVar[str] = "annotations CC-BY-NC-4.0; photos under Flickr's terms"
-    skeleton: ClassVar[Skeleton] = WHOLEBODY133
+    skeleton: Skeleton = WHOLEBODY133
     splits: ClassVar[tuple[str, ...]] = ("train", "validation")
     files: ClassVar[Files] = {
         "train": ("annotations/coco_wholebody_train_v1.0.json", "train2017"),
@@ -71,7 +71,7 @@ class CrowdPose(CocoFormat):
     name: ClassVar[str] = "crowdpose"
     title: ClassVar[str] = "CrowdPose"
     licence: ClassVar[str] = "research use"
-    skeleton: ClassVar[Skeleton] = CROWDPOSE14
+    skeleton: Skeleton = CROWDPOSE14
     splits: ClassVar[tuple[str, ...]] = ("train", "validation", "trainval", "test")
     files: ClassVar[Files] = {
         "train": ("json/crowdpose_train.json", "images"),
@@ -103,7 +103,7 @@ class OcHuman(CocoFormat):
     name: ClassVar[str] = "ochuman"
     title: ClassVar[str] = "OCHuman"
     licence: ClassVar[str] = "MIT (annotations), pictures for research"
-    skeleton: ClassVar[Skeleton] = COCO17
+    skeleton: Skeleton = COCO17
     splits: ClassVar[tuple[str, ...]] = ("validation", "test")
     files: ClassVar[Files] = {
         "validation": ("ochuman_coco_format_val_range_0.00_1.00.json", "images"),
@@ -117,7 +117,7 @@ class Aic(CocoFormat):
     name: ClassVar[str] = "aic"
     title: ClassVar[str] = "AI Challenger 2017 human skeletons"
     licence: ClassVar[str] = "research use"
-    skeleton: ClassVar[Skeleton] = AIC14
+    skeleton: Skeleton = AIC14
     splits: ClassVar[tuple[str, ...]] = ("train", "validation")
     files: ClassVar[Files] = {
         split: (
@@ -184,7 +184,7 @@ class PoseTrack18(CocoFormat):
     name: ClassVar[str] = "posetrack18"
     title: ClassVar[str] = "PoseTrack 2018"
     licence: ClassVar[str] = "CC-BY-NC-4.0"
-    skeleton: ClassVar[Skeleton] = POSETRACK17
+    skeleton: Skeleton = POSETRACK17
     splits: ClassVar[tuple[str, ...]] = ("train", "validation")
     files: ClassVar[Files] = {
         "train": ("annotations/train", "."),
@@ -226,7 +226,7 @@ class Halpe(CocoFormat):
     name: ClassVar[str] = "halpe"
     title: ClassVar[str] = "Halpe full body"
     licence: ClassVar[str] = "non-commercial research"
-    skeleton: ClassVar[Skeleton] = HALPE136
+    skeleton: Skeleton = HALPE136
     splits: ClassVar[tuple[str, ...]] = ("train", "validation")
     files: ClassVar[Files] = {
         "train": ("annotations/halpe_train_v1.json", "hico_20160224_det/images/train2015"),

@@ -31,6 +31,7 @@ class Flic(PoseDataset):
     Args:
         split: "train" (3,987) or "test" (1,016).
         root: The folder with `examples.mat` and `images`.
+        skip_bad: Whether to go on without annotations that lie.
 
     Raises:
         InputError: files are missing or not as FLIC has them.
@@ -39,10 +40,12 @@ class Flic(PoseDataset):
     name: ClassVar[str] = "flic"
     title: ClassVar[str] = "Frames Labeled In Cinema"
     licence: ClassVar[str] = "research use"
-    skeleton: ClassVar[Skeleton] = FLIC11
+    skeleton: Skeleton = FLIC11
     splits: ClassVar[tuple[str, ...]] = ("train", "test")
 
-    def __init__(self, split: str = "test", root: str | Path | None = None) -> None:
+    def __init__(
+        self, split: str = "test", root: str | Path | None = None, *, skip_bad: bool = False
+    ) -> None:
         if split not in self.splits:
             raise UnknownNameError(f"split of {self.title}", split, self.splits)
         folder = find_data(self.name, root)
@@ -53,7 +56,7 @@ class Flic(PoseDataset):
             for example in examples
             if _flag(example, f"is{split}", file)
         ]
-        super().__init__(people, file)
+        super().__init__(people, file, skip_bad=skip_bad)
 
     def evaluate(self, joints: Mapping[int, Floats]) -> dict[str, float]:
         """PCK@0.2: the mean of elbows and wrists, then each.
@@ -91,7 +94,7 @@ def _person(example: Any, folder: Path, file: Path) -> PersonAnnotation:
         raise InputError(f"{file} has an example that cannot be read ({error}).") from error
     labelled = np.isfinite(points).all(axis=1, keepdims=True)
     joints = np.where(labelled, points - 0.5, 0).astype(np.float32)
-    center = np.array([left + right, top + bottom], dtype=np.float32) / 2 - 0.5
+    center = np.array([(left + right) / 2 - 0.5, (top + bottom) / 2 - 0.5], dtype=np.float32)
     size = np.full(2, SIDE * (bottom - top), dtype=np.float32)
     return PersonAnnotation(
         picture,

@@ -43,6 +43,7 @@ class Lsp(PoseDataset):
     Args:
         split: "train", "test"; or "fit" and "validation": train without and only its last 300.
         root: The folder with `joints.mat` and `images`; None: `lsp_extended` below the data root.
+        skip_bad: Whether to go on without annotations that lie.
 
     Raises:
         InputError: files are missing or not as the data set has them.
@@ -51,13 +52,15 @@ class Lsp(PoseDataset):
     name: ClassVar[str] = "lsp_extended"
     title: ClassVar[str] = "Leeds Sports Pose (extended)"
     licence: ClassVar[str] = "research use"
-    skeleton: ClassVar[Skeleton] = LSP14
+    skeleton: Skeleton = LSP14
     splits: ClassVar[tuple[str, ...]] = ("train", "fit", "validation", "test")
 
     def __init__(
         self,
         split: Literal["train", "fit", "validation", "test"] = "test",
         root: str | Path | None = None,
+        *,
+        skip_bad: bool = False,
     ) -> None:
         if split not in self.splits:
             raise UnknownNameError(f"split of {self.title}", split, self.splits)
@@ -82,7 +85,7 @@ class Lsp(PoseDataset):
         people = [
             _annotation(folder / "images" / f"{name}.jpg", joints[places[name]]) for name in chosen
         ]
-        super().__init__(people, file)
+        super().__init__(people, file, skip_bad=skip_bad)
 
     def evaluate(self, joints: Mapping[int, Floats]) -> dict[str, float]:
         """PCK@0.2 of the torso (all joints, then each kind), and PCP; see `pose.metrics`."""

@@ -38,6 +38,7 @@ class Mpii(PoseDataset):
         split: "train" or "validation".
         root: The folder with `annot` and `images`.
         annotations: Another annotation file, JSON or MATLAB.
+        skip_bad: Whether to go on without annotations that lie.
 
     Raises:
         InputError: files are missing or not as MPII has them.
@@ -46,7 +47,7 @@ class Mpii(PoseDataset):
     name: ClassVar[str] = "mpii"
     title: ClassVar[str] = "MPII Human Pose"
     licence: ClassVar[str] = "BSD-2-Clause (annotations), photos for research"
-    skeleton: ClassVar[Skeleton] = MPII16
+    skeleton: Skeleton = MPII16
     splits: ClassVar[tuple[str, ...]] = ("train", "validation")
 
     def __init__(
@@ -55,6 +56,7 @@ class Mpii(PoseDataset):
         root: str | Path | None = None,
         *,
         annotations: str | Path | None = None,
+        skip_bad: bool = False,
     ) -> None:
         if split not in self.splits:
             raise UnknownNameError(f"split of {self.title}", split, self.splits)
@@ -69,7 +71,7 @@ class Mpii(PoseDataset):
         heads = folder / "annot" / f"gt_{JSON[split].removesuffix('.json')}.mat"
         if heads.is_file() and file.suffix != ".mat":
             _add_heads(people, heads)
-        super().__init__(people, file)
+        super().__init__(people, file, skip_bad=skip_bad)
 
     def evaluate(self, joints: Mapping[int, Floats]) -> dict[str, float]:
         """PCKh@0.5, the mean first, then by group; see `mpii_pckh`.

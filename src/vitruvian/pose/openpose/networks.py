@@ -21,20 +21,16 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from vitruvian.nn.vgg import VGG, Layer, caffe_name, stage, trunk
+
 Layout = Literal["caffe", "hzzone", "tensorboy"]
 """Whose checkpoints: CMU's Caffe models (their names also stand in Hzzone's files), the modules of
 Hzzone/pytorch-openpose, or tensorboy/pytorch_Realtime_Multi-Person_Pose_Estimation.
 Caffe rounds pooled sizes up, both ports round them down."""
 
-_VGG = (
-    ("conv1_1", 64), ("conv1_2", 64), ("pool1_stage1", 0),
-    ("conv2_1", 128), ("conv2_2", 128), ("pool2_stage1", 0),
-    ("conv3_1", 256), ("conv3_2", 256), ("conv3_3", 256), ("conv3_4", 256), ("pool3_stage1", 0),
-    ("conv4_1", 512), ("conv4_2", 512),
-)  # fmt: skip
-BODY_TRUNK = (*_VGG, ("conv4_3_CPM", 256), ("conv4_4_CPM", 128))
+BODY_TRUNK = (*VGG, ("conv4_3_CPM", 256), ("conv4_4_CPM", 128))
 DETAIL_TRUNK = (
-    *_VGG, ("conv4_3", 512), ("conv4_4", 512), ("conv5_1", 512), ("conv5_2", 512),
+    *VGG, ("conv4_3", 512), ("conv4_4", 512), ("conv5_1", 512), ("conv5_2", 512),
     ("conv5_3_CPM", 128),
 )  # fmt: skip
 FEATURES = 128
@@ -50,53 +46,6 @@ _LATER_STAGE = (*((f"Mconv{i}", 7, 128) for i in range(1, 6)), ("Mconv6", 1, 128
 # stages of a kind.
 _DENSE_WIDTHS = ((96, 256), (128, 512))
 _DENSE_BLOCKS = 5
-
-
-class Layer(nn.Sequential):
-    """A convolution that keeps the size, and its activation."""
-
-    def __init__(
-        self, inputs: int, outputs: int, kernel: int, activation: nn.Module | None = None
-    ) -> None:
-        super().__init__()
-        self.convolution = nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2)
-        nn.init.normal_(self.convolution.weight, std=0.01)
-        assert self.convolution.bias is not None
-        nn.init.zeros_(self.convolution.bias)
-        if activation is not None:
-            self.activation = activation
-
-
-def trunk(table: tuple[tuple[str, int], ...], pool_up: bool, prelu_from: str = "") -> nn.Sequential:
-    """VGG-19's first layers and what follows, from a table of names and widths (0: a pool)."""
-    layers = nn.Sequential()
-    inputs, prelu = 3, False
-    for name, width in table:
-        if width == 0:
-            layers.add_module(name, nn.MaxPool2d(2, 2, ceil_mode=pool_up))
-            continue
-        prelu = prelu or name == prelu_from
-        activation = nn.PReLU(width) if prelu else nn.ReLU(inplace=True)
-        layers.add_module(name, Layer(inputs, width, 3, activation))
-        inputs = width
-    return layers
-
-
-def stage(
-    table: tuple[tuple[str, int, int], ...],
-    inputs: int,
-    maps: int,
-    suffix: str,
-    last_relu: bool = False,
-) -> nn.Sequential:
-    """One branch of a stage, from a table of names, kernels and widths."""
-    layers = nn.Sequential()
-    for name, kernel, width in table:
-        outputs = width or maps
-        activation = nn.ReLU(inplace=True) if width or last_relu else None
-        layers.add_module(name + suffix, Layer(inputs, outputs, kernel, activation))
-        inputs = outputs
-    return layers
 
 
 class OpenPoseV1(nn.Module):
@@ -165,7 +114,7 @@ class OpenPoseV1(nn.Module):
         if self.layout == "tensorboy":
             return dict(self._numbered_keys())
         name = partial(_hzzone_name, detail=False) if self.layout == "hzzone" else str
-        return {key: name(_caffe_name(key)) for key in self.state_dict()}
+        return {key: name(caffe_name(key)) for key in self.state_dict()}
 
     def _numbered_keys(self) -> Iterator[tuple[str, str]]:
         """In tensorboy's names convolutions, activations and pools are counted."""
@@ -231,7 +180,7 @@ class DetailOpenPose(nn.Module):
     def published_keys(self) -> dict[str, str]:
         """Our key → the published key in this network's layout."""
         name = partial(_hzzone_name, detail=True) if self.layout == "hzzone" else str
-        return {key: name(_caffe_name(key)) for key in self.state_dict()}
+        return {key: name(caffe_name(key)) for key in self.state_dict()}
 
 
 class DenseBlock(nn.Module):
@@ -336,7 +285,7 @@ class Body25(nn.Module):
 
     def published_keys(self) -> dict[str, str]:
         """Our key → Caffe's layer name and tensor."""
-        return {key: _caffe_name(key) for key in self.state_dict()}
+        return {key: caffe_name(key) for key in self.state_dict()}
 
 
 def read_layers(
@@ -364,12 +313,6 @@ def read_layers(
         for hook in hooks:
             hook.remove()
     return {name: net_output if name == "net_output" else outputs[name] for name in names}
-
-
-def _caffe_name(key: str) -> str:
-    """`trunk.conv4_2.activation.weight` → `prelu4_2.weight`."""
-    layer, part, tensor = key.split(".")[-3:]
-    return f"{layer.replace('conv', 'prelu') if part == 'activation' else layer}.{tensor}"
 
 
 def _hzzone_name(name: str, detail: bool) -> str:

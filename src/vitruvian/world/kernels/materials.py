@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import warp as wp
 
+from vitruvian.world.kernels.faces import Face, is_beard, is_brow
+
 SKIN = wp.constant(1)
 HAIR = wp.constant(2)
 TOP = wp.constant(3)
@@ -20,17 +22,33 @@ LIPS = wp.constant(9)
 BROWS = wp.constant(10)
 MOUTH = wp.constant(11)
 PROP = wp.constant(12)
+SKIRT = wp.constant(13)
+DRESS = wp.constant(14)
+HAT = wp.constant(15)
+GLASSES = wp.constant(16)
 
-# What a triangle is made of beside body: its row of `Rig.regions`, made simpler.
+# What a triangle is made of beside body: its row of `Rig.regions` made simpler, or its block of
+# `extras`.
 EYEBALL = wp.constant(1)
 CAVITY = wp.constant(2)
 HEAD = wp.constant(3)
 HAND = wp.constant(4)
 THING = wp.constant(5)
+SHELL = wp.constant(6)
+LOCKS = wp.constant(7)
+BRIM = wp.constant(8)
+FRAME = wp.constant(9)
 
 COVERED_FROM = wp.constant(0.66)
 COVERED_TO = wp.constant(1.42)
 COVERED_ARM = wp.constant(0.06)
+
+ROUND = wp.constant(0)
+V_NECK = wp.constant(1)
+SQUARE = wp.constant(2)
+BOAT = wp.constant(3)
+HIGH = wp.constant(4)
+COLLAR = wp.constant(5)
 
 
 @wp.struct
@@ -41,30 +59,56 @@ class Outfit:
     hair: wp.vec3
     top: wp.vec3
     top_second: wp.vec3
-    jacket: wp.vec3
     bottom: wp.vec3
     bottom_second: wp.vec3
+    jacket: wp.vec3
+    jacket_second: wp.vec3
     socks: wp.vec3
     shoes: wp.vec3
     iris: wp.vec3
-    sleeve: float
-    hem: float
+    face: Face
+    hat: wp.vec3
+    glasses: wp.vec3
+    lens: wp.vec3
+    neck: int
     neckline: float
     neck_width: float
+    bust: float
+    strap_inner: float
+    strap_outer: float
+    sleeve: float
+    hem: float
     opening: float
+    jacket_sleeve: float
+    jacket_hem: float
     waist: float
     legs: float
     sock: float
     shoe: float
     hair_length: float
     hairline: float
-    beard: float
+    hat_line: float
+    dress: int
+    skirt: int
+    shell: int
+    shell_top: float
+    shell_hem: float
     top_pattern: int
     bottom_pattern: int
-    scale: float
+    jacket_pattern: int
+    top_scale: float
+    bottom_scale: float
+    jacket_scale: float
+    top_fabric: int
+    bottom_fabric: int
+    jacket_fabric: int
     top_fit: float
     bottom_fit: float
+    jacket_fit: float
+    top_flare: float
+    bottom_flare: float
     hair_volume: float
+    hat_crown: float
 
 
 @wp.func
@@ -78,12 +122,77 @@ def is_hair(p: wp.vec3, o: Outfit):
         line = wp.min(line, 1.66 - o.hair_length)
     ear = x > 0.0735 and p[1] > -0.06 and p[1] < 0.012 and p[2] > 1.66 and p[2] < 1.745
     result = p[2] > line and not ear and o.hairline < 1.85
-    if o.beard > 0.0 and p[1] < -0.06 and p[2] > 1.585:
-        cheek = 1.668 - 0.25 * (x - 0.03)
-        moustache = x < 0.028 and p[2] > 1.655 and p[2] < 1.672
-        if (p[2] < cheek and (x > 0.03 or p[2] < 1.635)) or moustache:
-            result = True
-    return result
+    return result or is_beard(p, o.face)
+
+
+@wp.func
+def head_at(p: wp.vec3, lips: float, o: Outfit):
+    """What a point of the face or the scalp shows."""
+    if p[2] > o.hat_line - 0.22 * (p[1] + 0.1) and p[2] > 1.7:
+        return HAT
+    if lips > 0.4:
+        return LIPS
+    if is_brow(p, o.face):
+        return BROWS
+    if is_hair(p, o):
+        return HAIR
+    return SKIN
+
+
+@wp.func
+def neckline_at(p: wp.vec3, o: Outfit):
+    """The height up to which a top reaches at a point, by its neckline."""
+    x = wp.abs(p[0])
+    rim = 1.555 + 0.6 * p[1]
+    if o.neck == BOAT:
+        rim = 1.528 + 0.15 * p[1]
+    if o.neck == HIGH:
+        rim = 1.615 + 0.6 * p[1]
+    front = wp.clamp((0.01 - p[1]) / 0.04, 0.0, 1.0)
+    inside = x / o.neck_width
+    if inside < 1.0:
+        if o.neck == ROUND or o.neck == BOAT:
+            rim -= front * o.neckline * wp.sqrt(1.0 - inside * inside)
+        if o.neck == V_NECK or o.neck == COLLAR:
+            rim -= front * o.neckline * (1.0 - inside)
+        if o.neck == SQUARE:
+            rim = wp.min(rim, rim - front * (rim - 1.52 + o.neckline))
+    return rim
+
+
+@wp.func
+def top_covers(p: wp.vec3, arm: float, o: Outfit):
+    """Whether the top, or a dress above its waist, lies on a point of trunk, neck or arm."""
+    x = wp.abs(p[0])
+    if p[2] > neckline_at(p, o) or p[2] < o.hem or arm > o.sleeve:
+        return False
+    outer = o.strap_outer + 0.6 * wp.max(0.0, 1.475 - p[2])
+    return p[2] < o.bust or (x > o.strap_inner and x < outer)
+
+
+@wp.func
+def jacket_covers(p: wp.vec3, arm: float, o: Outfit):
+    """Whether the jacket lies on a point of trunk, neck or arm."""
+    if o.opening < 0.0 or p[2] > 1.562 + 0.6 * p[1] or p[2] < o.jacket_hem:
+        return False
+    if arm > o.jacket_sleeve:
+        return False
+    open_to = o.opening + 0.25 * wp.max(0.0, p[2] - 1.36)
+    return p[1] > -0.02 or wp.abs(p[0]) > open_to or arm > 0.1
+
+
+@wp.func
+def extra_at(kind: int, o: Outfit):
+    """What a thing beside the body shows."""
+    if kind == THING:
+        return PROP
+    if kind == LOCKS:
+        return HAIR
+    if kind == BRIM:
+        return HAT
+    if kind == FRAME:
+        return GLASSES
+    return o.shell
 
 
 @wp.func
@@ -94,103 +203,44 @@ def material_at(p: wp.vec3, arm: float, lips: float, kind: int, o: Outfit):
         p: The point.
         arm: How far along the arm: 0 to the shoulder, 1 at the elbow, 2 at the wrist.
         lips: How much it is lip.
-        kind: EYEBALL, CAVITY, HEAD, HAND, THING, or 0 for the rest of the body.
+        kind: EYEBALL, CAVITY, HEAD, HAND, an extra's, or 0 for the rest of the body.
         o: The outfit.
     """
-    if kind == THING:
-        return PROP
+    if kind >= THING:
+        return extra_at(kind, o)
     if kind == EYEBALL:
         return EYES
     if kind == CAVITY:
         return MOUTH
     x = wp.abs(p[0])
     if kind == HEAD and p[2] > 1.585:
-        if lips > 0.4:
-            return LIPS
-        rise = (x - 0.033) / 0.02
-        brow = p[2] - (1.7465 - 0.0065 * rise * rise)
-        if x > 0.012 and x < 0.056 and wp.abs(brow) < 0.0042 and p[1] < -0.09:
-            return BROWS
-        if is_hair(p, o):
-            return HAIR
-        return SKIN
+        return head_at(p, lips, o)
     if kind == HAND:
         return SKIN
     if p[2] < o.shoe:
         return SHOES
     if o.hair_length > 0.06 and p[2] > 1.62 - o.hair_length and p[1] > 0.02 and x < 0.1:
         return HAIR
-    must = p[2] > COVERED_FROM and p[2] < COVERED_TO and arm < COVERED_ARM
-    # The neckline dips in front.
-    front = wp.clamp(-p[1] / 0.05, 0.0, 1.0) * wp.max(0.0, 1.0 - x / o.neck_width)
-    collar = 1.545 - o.neckline * front - 0.35 * wp.max(0.0, x - o.neck_width) * front
-    if p[2] < collar and arm < o.sleeve and p[2] > o.hem:
-        if o.opening >= 0.0 and not (p[1] < -0.02 and x < o.opening and arm < 0.1):
-            return JACKET
-        return TOP
+    upper = TOP
+    lower = BOTTOM
+    if o.dress > 0:
+        upper = DRESS
+        lower = DRESS
+    if o.skirt > 0:
+        lower = SKIRT
+    if jacket_covers(p, arm, o):
+        return JACKET
+    if top_covers(p, arm, o):
+        return upper
     if p[2] <= o.waist and p[2] > o.legs and arm < COVERED_ARM:
-        return BOTTOM
-    if must:
+        return lower
+    if p[2] > COVERED_FROM and p[2] < COVERED_TO and arm < COVERED_ARM:
         if p[2] > o.waist:
-            return TOP
-        return BOTTOM
+            return upper
+        return lower
     if p[2] < o.sock:
         return SOCKS
     return SKIN
-
-
-@wp.func
-def patterned(first: wp.vec3, second: wp.vec3, a: float, b: float, pattern: int, scale: float):
-    """One of two colours: 0 plain, 1 and 2 stripes, 3 checks, 4 dots."""
-    u = a / scale - wp.floor(a / scale)
-    v = b / scale - wp.floor(b / scale)
-    if pattern == 1 and v < 0.5:
-        return second
-    if pattern == 2 and u < 0.35:
-        return second
-    if pattern == 3:
-        return 0.5 * (first + second) * (0.75 + 0.5 * float((u < 0.5) == (v < 0.5)))
-    if pattern == 4 and (u - 0.5) * (u - 0.5) + (v - 0.5) * (v - 0.5) < 0.06:
-        return second
-    return first
-
-
-@wp.func
-def color_at(p: wp.vec3, arm: float, material: int, o: Outfit):
-    """The linear colour of a material at a point of the neutral adult."""
-    if material == HAIR or material == BROWS:
-        strand = wp.sin(900.0 * p[0] + 260.0 * p[1]) * wp.sin(700.0 * p[1] - 310.0 * p[0])
-        return o.hair * (1.0 + 0.18 * strand)
-    if material == TOP:
-        height = p[2] + 0.25 * arm
-        return patterned(o.top, o.top_second, p[0], height, o.top_pattern, o.scale)
-    if material == JACKET:
-        return o.jacket
-    if material == BOTTOM:
-        return patterned(
-            o.bottom, o.bottom_second, p[0] + p[1], p[2], o.bottom_pattern, o.scale * 1.3
-        )
-    if material == SOCKS:
-        return o.socks
-    if material == SHOES:
-        if p[2] < 0.016:
-            return wp.vec3(0.55, 0.55, 0.53) * 0.5 + o.shoes * 0.2
-        return o.shoes
-    if material == EYES:
-        x = wp.abs(p[0]) - 0.0319
-        r = wp.sqrt(x * x + (p[2] - 1.7219) * (p[2] - 1.7219))
-        if p[1] < -0.12 and r < 0.0026:
-            return wp.vec3(0.01, 0.01, 0.01)
-        if p[1] < -0.12 and r < 0.0062:
-            return o.iris
-        return wp.vec3(0.72, 0.70, 0.68)
-    if material == LIPS:
-        return wp.cw_mul(o.skin, wp.vec3(0.85, 0.52, 0.52))
-    if material == MOUTH:
-        return wp.vec3(0.12, 0.02, 0.02)
-    if material == PROP:
-        return wp.vec3(0.16, 0.11, 0.07)
-    return o.skin
 
 
 @wp.kernel(enable_backward=False)
@@ -209,12 +259,24 @@ def wear(
     material = material_at(p, arms[vertex], lips[vertex], kinds[vertex], outfit)
     materials[vertex] = material
     off = float(0.0)
+    trunk = outfit.top_fit + outfit.top_flare * wp.clamp((1.3 - p[2]) / 0.4, 0.0, 1.0)
+    if arms[vertex] > 0.1:
+        # A wide sleeve is widest at its end.
+        share = wp.clamp(arms[vertex] / wp.max(outfit.sleeve, 0.4), 0.0, 1.0)
+        trunk = outfit.top_fit + 0.6 * outfit.top_flare * share
     if material == TOP:
+        off = trunk
+    if material == DRESS:
         off = outfit.top_fit
+        if arms[vertex] > 0.1:
+            off = trunk
     if material == JACKET:
-        off = outfit.top_fit + 0.008
+        off = wp.max(outfit.jacket_fit, outfit.top_fit + 0.006)
+        off += 0.012 * wp.clamp((1.2 - p[2]) / 0.3, 0.0, 1.0)
     if material == BOTTOM:
-        off = outfit.bottom_fit
+        off = outfit.bottom_fit + outfit.bottom_flare * wp.clamp((0.8 - p[2]) / 0.6, 0.0, 1.0)
+    if material == SKIRT:
+        off = 0.004
     if material == SOCKS:
         off = 0.002
     if material == SHOES:
@@ -223,4 +285,6 @@ def wear(
         off = outfit.hair_volume
         if p[2] < 1.68 and p[1] < -0.05:
             off = 0.003
+    if material == HAT:
+        off = 0.016 + outfit.hat_crown * wp.clamp((p[2] - 1.765) / 0.03, 0.0, 1.0)
     thickness[vertex] = off

@@ -4,24 +4,40 @@ from __future__ import annotations
 
 import warp as wp
 
+GROUP = 8
+"""Blend shapes that are added at once, as wide as a processor's registers."""
+
+Group = wp.types.vector(GROUP, float)
+
 
 @wp.kernel(enable_backward=False)
 def skin_vertices(
     base: wp.array(dtype=wp.vec3),
-    shapes: wp.array2d(dtype=wp.vec3),
-    places: wp.array(dtype=int),
-    coefficients: wp.array(dtype=float),
+    shapes: wp.array2d(dtype=Group),
+    groups: wp.array(dtype=int),
+    coefficients: wp.array(dtype=Group),
     weights: wp.array2d(dtype=float),
     bones: wp.array2d(dtype=int),
     turns: wp.array(dtype=wp.mat33),
     shifts: wp.array(dtype=wp.vec3),
     vertices: wp.array(dtype=wp.vec3),
 ):
-    """Blend shapes, then linear blend skinning, a thread a vertex."""
+    """Blend shapes, then linear blend skinning, a thread a vertex.
+
+    A vertex's row of `shapes` holds x, y and z of the first group's shapes, then the next one's.
+    """
     vertex = wp.tid()
+    x = Group()
+    y = Group()
+    z = Group()
+    for place in range(groups.shape[0]):
+        start = 3 * groups[place]
+        x += wp.cw_mul(shapes[vertex, start], coefficients[place])
+        y += wp.cw_mul(shapes[vertex, start + 1], coefficients[place])
+        z += wp.cw_mul(shapes[vertex, start + 2], coefficients[place])
     point = base[vertex]
-    for place in range(places.shape[0]):
-        point += shapes[vertex, places[place]] * coefficients[place]
+    for place in range(wp.static(GROUP)):
+        point += wp.vec3(x[place], y[place], z[place])
     result = wp.vec3()
     for place in range(weights.shape[1]):
         weight = weights[vertex, place]
@@ -70,17 +86,25 @@ def drape(
     starts: wp.array(dtype=int),
     neighbours: wp.array(dtype=int),
     thickness: wp.array(dtype=float),
+    normals: wp.array(dtype=wp.vec3),
     vertices: wp.array(dtype=wp.vec3),
     result: wp.array(dtype=wp.vec3),
 ):
-    """Move clothed vertices towards their neighbours: cloth spans what skin follows."""
+    """Move clothed vertices in or out towards their neighbours: cloth spans what skin follows.
+
+    Not sideways, where hems would lose their line.
+    """
     vertex = wp.tid()
-    total = wp.vec3()
-    for place in range(starts[vertex], starts[vertex + 1]):
-        total += vertices[neighbours[place]]
-    count = wp.max(starts[vertex + 1] - starts[vertex], 1)
-    share = wp.clamp(thickness[vertex] * 150.0, 0.0, 0.7)
-    result[vertex] = (1.0 - share) * vertices[vertex] + (share / float(count)) * total
+    here = vertices[vertex]
+    share = wp.clamp(thickness[vertex] * 150.0, 0.0, 0.8)
+    if share > 0.001:
+        total = wp.vec3()
+        for place in range(starts[vertex], starts[vertex + 1]):
+            total += vertices[neighbours[place]]
+        count = wp.max(starts[vertex + 1] - starts[vertex], 1)
+        way = total / float(count) - here
+        here += share * wp.dot(way, normals[vertex]) * normals[vertex]
+    result[vertex] = here
 
 
 @wp.kernel(enable_backward=False)
@@ -93,3 +117,41 @@ def inflate(
     """Move each vertex off the skin, and the whole to its place in the world."""
     vertex = wp.tid()
     vertices[vertex] = vertices[vertex] + normals[vertex] * thickness[vertex] + shift
+
+
+@wp.kernel(enable_backward=False)
+def shoe(
+    corners: wp.array2d(dtype=int),
+    weights: wp.array(dtype=wp.vec3),
+    shares: wp.array(dtype=float),
+    values: wp.array(dtype=wp.vec3),
+    result: wp.array(dtype=wp.vec3),
+):
+    """Fill feet out: move a foot's vertex to its place between three others, on the foot's hull."""
+    vertex = wp.tid()
+    value = values[vertex]
+    share = shares[vertex]
+    if share > 0.0:
+        weight = weights[vertex]
+        filled = weight[0] * values[corners[vertex, 0]]
+        filled += weight[1] * values[corners[vertex, 1]]
+        filled += weight[2] * values[corners[vertex, 2]]
+        value = (1.0 - share) * value + share * filled
+    result[vertex] = value
+
+
+@wp.kernel(enable_backward=False)
+def pierce(
+    mesh: wp.uint64,
+    origins: wp.array(dtype=wp.vec3),
+    directions: wp.array(dtype=wp.vec3),
+    faces: wp.array(dtype=int),
+    places: wp.array(dtype=wp.vec2),
+):
+    """The first triangle on each ray, or -1, and the shares of its first two corners."""
+    ray = wp.tid()
+    hit = wp.mesh_query_ray(mesh, origins[ray], directions[ray], 1.0)
+    faces[ray] = -1
+    if hit.result:
+        faces[ray] = hit.face
+        places[ray] = wp.vec2(hit.u, hit.v)

@@ -1,31 +1,37 @@
-"""Rays: what a pixel hits, how it is lit, and which joints the camera sees."""
+"""What a ray hits: the surface there, how it is lit, and which joints the camera sees."""
 
 from __future__ import annotations
 
 import warp as wp
 
+from vitruvian.world.kernels.colors import color_at, gloss_at
 from vitruvian.world.kernels.materials import (
-    EYES,
-    HAIR,
+    BOTTOM,
+    DRESS,
+    JACKET,
     PROP,
     SHOES,
     SKIN,
+    SKIRT,
     SOCKS,
+    TOP,
     Outfit,
-    color_at,
     material_at,
 )
+
+NOISE = wp.constant(256)  # places along a side of the table of noise, which has no seam
 
 
 @wp.struct
 class Light:
-    """A sun, or a lamp far away, and the light from all around; linear colours."""
+    """A sun (distance 0) or a lamp, and the light from all around; linear colours."""
 
     direction: wp.vec3
     sun: wp.vec3
     sky: wp.vec3
     ground: wp.vec3
     size: float
+    distance: float
 
 
 @wp.struct
@@ -40,37 +46,22 @@ class Camera:
 
 
 @wp.func
+def offset(sample: int):
+    """Where in its pixel a sample lies: 0 is the centre, then three around it."""
+    if sample == 0:
+        return wp.vec2(0.5, 0.5)
+    if sample == 1:
+        return wp.vec2(0.81, 0.61)
+    if sample == 2:
+        return wp.vec2(0.25, 0.71)
+    return wp.vec2(0.44, 0.18)
+
+
+@wp.func
 def ray_through(x: float, y: float, camera: Camera):
     """The unit direction, in the world, of the ray through a place in the picture."""
     seen = wp.vec3((x - camera.center_x) / camera.focal, (y - camera.center_y) / camera.focal, 1.0)
     return wp.normalize(wp.transpose(camera.rotation) * seen)
-
-
-@wp.kernel(enable_backward=False)
-def cast(
-    meshes: wp.array(dtype=wp.uint64),
-    boxes: wp.array2d(dtype=int),
-    camera: Camera,
-    faces: wp.array3d(dtype=int),
-    places: wp.array3d(dtype=wp.vec2),
-    distances: wp.array3d(dtype=float),
-):
-    """The first hit on each mesh alone, through the centre of each pixel inside its box."""
-    mesh, row, column = wp.tid()
-    face = int(-1)
-    place = wp.vec2()
-    distance = float(wp.inf)
-    inside = column >= boxes[mesh, 0] and row >= boxes[mesh, 1]
-    if inside and column < boxes[mesh, 2] and row < boxes[mesh, 3]:
-        direction = ray_through(float(column) + 0.5, float(row) + 0.5, camera)
-        hit = wp.mesh_query_ray(meshes[mesh], camera.position, direction, 1.0e3)
-        if hit.result:
-            face = hit.face
-            place = wp.vec2(hit.u, hit.v)
-            distance = hit.t
-    faces[mesh, row, column] = face
-    places[mesh, row, column] = place
-    distances[mesh, row, column] = distance
 
 
 @wp.func
@@ -82,209 +73,261 @@ def jitter(row: int, column: int, turn: int):
 
 
 @wp.func
+def noise_at(table: wp.array2d(dtype=float), x: float, y: float):
+    """Smooth noise of about unit spread, between the places of the table."""
+    u = wp.floor(x)
+    v = wp.floor(y)
+    column = int(u) & (NOISE - 1)
+    row = int(v) & (NOISE - 1)
+    right = (column + 1) & (NOISE - 1)
+    below = (row + 1) & (NOISE - 1)
+    top = wp.lerp(table[row, column], table[row, right], x - u)
+    bottom = wp.lerp(table[below, column], table[below, right], x - u)
+    return wp.lerp(top, bottom, y - v)
+
+
+@wp.func
+def passes(point: wp.vec3, slow: wp.vec3, low: wp.vec3, high: wp.vec3):
+    """Whether a ray meets a box; `slow` is one over its direction."""
+    first = wp.cw_mul(low - point, slow)
+    last = wp.cw_mul(high - point, slow)
+    near = wp.max(wp.min(first, last))
+    far = wp.min(wp.max(first, last))
+    return far >= wp.max(near, 0.0)
+
+
+@wp.func
+def to_light(point: wp.vec3, light: Light):
+    """Direction of the light from a point, its distance, and its strength against the origin's."""
+    if light.distance <= 0.0:
+        return light.direction, 30.0, 1.0
+    way = light.direction * light.distance - point
+    far = wp.max(wp.length(way), 0.3)
+    return way / far, far, wp.min((light.distance * light.distance) / (far * far), 4.0)
+
+
+@wp.func
 def lit(
     meshes: wp.array(dtype=wp.uint64),
-    count: int,
+    bounds: wp.array2d(dtype=wp.vec3),
     point: wp.vec3,
     light: Light,
     row: int,
     column: int,
-    rays: int,
 ):
-    """The share of the sun's disc that a point sees."""
-    side = wp.normalize(wp.cross(light.direction, wp.vec3(0.31, 0.55, 0.77)))
-    other = wp.cross(light.direction, side)
-    seen = float(0.0)
-    for ray in range(rays):
-        angle = 6.2831853 * (float(ray) + jitter(row, column, 2 * ray)) / float(rays)
-        radius = light.size * wp.sqrt(jitter(row, column, 2 * ray + 1))
-        direction = wp.normalize(
-            light.direction + side * (radius * wp.cos(angle)) + other * (radius * wp.sin(angle))
-        )
-        free = float(1.0)
-        for mesh in range(count):
-            if free > 0.0 and wp.mesh_query_ray_anyhit(meshes[mesh], point, direction, 30.0):
-                free = 0.0
-        seen += free
-    return seen / float(rays)
+    """1 where a point sees a place of the light's disc, another for each pixel, else 0."""
+    toward, far, strength = to_light(point, light)
+    side = wp.normalize(wp.cross(toward, wp.vec3(0.31, 0.55, 0.77)))
+    other = wp.cross(toward, side)
+    angle = 6.2831853 * jitter(row, column, 0)
+    radius = light.size * wp.sqrt(strength * jitter(row, column, 1))
+    direction = wp.normalize(
+        toward + side * (radius * wp.cos(angle)) + other * (radius * wp.sin(angle))
+    )
+    slow = wp.cw_div(wp.vec3(1.0, 1.0, 1.0), direction)
+    for mesh in range(meshes.shape[0]):
+        if passes(point, slow, bounds[mesh, 0], bounds[mesh, 1]):  # noqa: SIM102 - is evaluated whole
+            if wp.mesh_query_ray_anyhit(meshes[mesh], point, direction, far):
+                return 0.0
+    return 1.0
 
 
 @wp.func
-def shaded(
-    meshes: wp.array(dtype=wp.uint64),
-    count: int,
-    mesh: int,
-    face: int,
-    u: float,
-    v: float,
-    direction: wp.vec3,
-    outfit: Outfit,
-    light: Light,
-    face_kinds: wp.array2d(dtype=int),
-    canonical: wp.array(dtype=wp.vec3),
-    arms: wp.array(dtype=float),
-    lips: wp.array(dtype=float),
-    normals: wp.array2d(dtype=wp.vec3),
-    row: int,
-    column: int,
-    rays: int,
+def open_sky(
+    point: wp.vec3, normal: wp.vec3, balls: wp.array(dtype=wp.vec4), groups: int, most: float
 ):
-    """Material and linear colour of a hit."""
-    indices = wp.mesh_get(meshes[mesh]).indices
-    a = indices[3 * face]
-    b = indices[3 * face + 1]
-    c = indices[3 * face + 2]
-    w = 1.0 - u - v
-    p = u * canonical[a] + v * canonical[b] + w * canonical[c]
-    arm = u * arms[a] + v * arms[b] + w * arms[c]
-    lip = u * lips[a] + v * lips[b] + w * lips[c]
-    material = material_at(p, arm, lip, face_kinds[mesh, face], outfit)
-    color = color_at(p, arm, material, outfit)
-    flat = wp.mesh_eval_face_normal(meshes[mesh], face)
-    normal = wp.normalize(u * normals[mesh, a] + v * normals[mesh, b] + w * normals[mesh, c])
-    if material == PROP:
-        normal = flat
-    if wp.dot(normal, direction) > 0.0:
-        normal = normal - 1.1 * wp.dot(normal, direction) * direction
-        normal = wp.normalize(normal)
-    off = float(0.005)
-    if material == SHOES or material == SOCKS:
-        off = 0.015  # the foot's folds lie just below its hull
-    point = wp.mesh_eval_position(meshes[mesh], face, u, v) + off * normal
-    facing = wp.dot(normal, light.direction)
-    sun = float(0.0)
-    if facing > 0.0:
-        sun = facing * lit(meshes, count, point, light, row, column, rays)
-    up = 0.5 + 0.5 * normal[2]
-    around = light.sky * up + light.ground * (1.0 - up)
-    shine = float(0.0)
-    if sun > 0.0 and (material == SKIN or material == HAIR or material == EYES):
-        half = wp.normalize(light.direction - direction)
-        shine = 0.07 * wp.pow(wp.max(0.0, wp.dot(half, normal)), 22.0) * sun
-    result = wp.cw_mul(color, around + light.sun * sun) + light.sun * shine
-    return material, result, normal
+    """The share of the light from all around that balls about the bones leave a point.
+
+    Each ball hides (n · d) r² / d² of it, as of a sphere seen whole; those that hold the point are
+    its own flesh. The first `groups` hold all of a person's, a row each, to pass by those far away.
+    """
+    free = float(1.0)
+    own = (balls.shape[0] - groups) / wp.max(groups, 1)
+    for group in range(groups):
+        way = wp.vec3(balls[group][0], balls[group][1], balls[group][2]) - point
+        reach = balls[group][3] + 0.6
+        if wp.dot(way, way) < reach * reach:
+            for place in range(own):
+                ball = balls[groups + group * own + place]
+                off = wp.vec3(ball[0], ball[1], ball[2]) - point
+                square = wp.dot(off, off)
+                held = ball[3] * ball[3]
+                facing = wp.dot(off, normal) / wp.sqrt(square)
+                if square > 1.7 * held and facing > 0.0:
+                    free *= 1.0 - 0.9 * facing * held / square
+    return wp.max(free, most)
 
 
 @wp.kernel(enable_backward=False)
-def shade(
+def surfaces(
     meshes: wp.array(dtype=wp.uint64),
-    nearest: wp.array2d(dtype=int),
-    faces: wp.array3d(dtype=int),
-    places: wp.array3d(dtype=wp.vec2),
+    samples: wp.array2d(dtype=int),
     camera: Camera,
-    light: Light,
     outfits: wp.array(dtype=Outfit),
-    face_kinds: wp.array2d(dtype=int),
+    face_kinds: wp.array(dtype=int),
     canonical: wp.array(dtype=wp.vec3),
     arms: wp.array(dtype=float),
     lips: wp.array(dtype=float),
     normals: wp.array2d(dtype=wp.vec3),
-    rays: int,
-    materials: wp.array2d(dtype=int),
-    directions: wp.array2d(dtype=wp.vec3),
-    colors: wp.array2d(dtype=wp.vec3),
+    things: wp.array(dtype=wp.vec3),
+    noise: wp.array2d(dtype=float),
+    materials: wp.array(dtype=int),
+    colors: wp.array(dtype=wp.vec3),
+    points: wp.array(dtype=wp.vec3),
+    directions: wp.array(dtype=wp.vec3),
+    bumped: wp.array(dtype=wp.vec3),
+    glosses: wp.array(dtype=wp.vec2),
+    places: wp.array(dtype=wp.vec2),
+    depths: wp.array(dtype=float),
 ):
-    """Colour, material and normal of each pixel's first hit; on the floor, the shadow instead."""
-    row, column = wp.tid()
-    mesh = nearest[row, column]
-    direction = ray_through(float(column) + 0.5, float(row) + 0.5, camera)
-    if mesh >= 0:
-        place = places[mesh, row, column]
-        material, color, normal = shaded(
-            meshes,
-            meshes.shape[0],
-            mesh,
-            faces[mesh, row, column],
-            place[0],
-            place[1],
-            direction,
-            outfits[mesh],
-            light,
-            face_kinds,
-            canonical,
-            arms,
-            lips,
-            normals,
-            row,
-            column,
-            rays,
-        )
-        materials[row, column] = material
-        directions[row, column] = normal
-        colors[row, column] = color
-    elif direction[2] < -1.0e-4:
-        floor = camera.position - direction * (camera.position[2] / direction[2])
-        floor = wp.vec3(floor[0], floor[1], 0.002)
-        free = lit(meshes, meshes.shape[0], floor, light, row, column, 2)
-        colors[row, column] = wp.vec3(free, free, free)
+    """What the ray through a sample of a pixel meets on a triangle that is known.
+
+    A sample is a row of: pixel's row and column, number of `offset`, mesh, face. People come first
+    among the meshes; `things` are the colours of the others.
+    """
+    number = wp.tid()
+    mesh = samples[number, 3]
+    face = samples[number, 4]
+    spot = offset(samples[number, 2])
+    x = float(samples[number, 1]) + spot[0]
+    y = float(samples[number, 0]) + spot[1]
+    direction = ray_through(x, y, camera)
+    data = wp.mesh_get(meshes[mesh])
+    a = data.indices[3 * face]
+    b = data.indices[3 * face + 1]
+    c = data.indices[3 * face + 2]
+    first = data.points[b] - data.points[a]
+    second = data.points[c] - data.points[a]
+    flat = wp.normalize(wp.cross(first, second))
+    # Möller and Trumbore's intersection of a ray and a triangle.
+    across = wp.cross(direction, second)
+    size = wp.dot(first, across)
+    from_corner = camera.position - data.points[a]
+    v = float(0.0)
+    w = float(0.0)
+    if wp.abs(size) > 1.0e-14:
+        v = wp.clamp(wp.dot(from_corner, across) / size, 0.0, 1.0)
+        w = wp.dot(direction, wp.cross(from_corner, first)) / size
+        w = wp.clamp(w, 0.0, 1.0 - v)
+    u = 1.0 - v - w
+    point = u * data.points[a] + v * data.points[b] + w * data.points[c]
+    people = outfits.shape[0]
+    material = int(PROP)
+    color = wp.vec3()
+    gloss = wp.vec2()
+    normal = flat
+    off = float(0.002)
+    if mesh < people:
+        p = u * canonical[a] + v * canonical[b] + w * canonical[c]
+        arm = u * arms[a] + v * arms[b] + w * arms[c]
+        lip = u * lips[a] + v * lips[b] + w * lips[c]
+        outfit = outfits[mesh]
+        material = material_at(p, arm, lip, face_kinds[face], outfit)
+        color = color_at(p, arm, material, outfit)
+        gloss = gloss_at(material, outfit)
+        normal = wp.normalize(u * normals[mesh, a] + v * normals[mesh, b] + w * normals[mesh, c])
+        off = 0.005
+        if material == SHOES or material == SOCKS:
+            off = 0.015  # the foot's folds lie just below its hull
     else:
-        colors[row, column] = wp.vec3(1.0, 1.0, 1.0)
+        color = things[mesh - people]
+        grain = noise_at(noise, 40.0 * (point[0] + point[1]), 40.0 * (point[2] - point[0]))
+        color = color * (1.0 + 0.12 * grain)
+    if wp.dot(normal, direction) > 0.0:
+        normal = wp.normalize(normal - 1.1 * wp.dot(normal, direction) * direction)
+    bump = normal
+    cloth = material == TOP or material == BOTTOM or material == JACKET
+    cloth = cloth or material == SKIRT or material == DRESS
+    if mesh < people and cloth:
+        # Folds: the slope of noise along the cloth.
+        p = u * canonical[a] + v * canonical[b] + w * canonical[c]
+        s = 42.0 * (p[0] + 0.7 * p[1]) + 60.0 * float(mesh)
+        t = 30.0 * p[2] + 11.0 * p[0]
+        here = noise_at(noise, s, t)
+        side = wp.normalize(wp.cross(normal, wp.vec3(0.03, 0.02, 1.0)))
+        up = wp.cross(side, normal)
+        bump = wp.normalize(
+            normal
+            + 0.16 * (noise_at(noise, s + 1.0, t) - here) * side
+            + 0.16 * (noise_at(noise, s, t + 1.0) - here) * up
+        )
+    materials[number] = material
+    colors[number] = color
+    points[number] = point + off * normal
+    directions[number] = normal
+    bumped[number] = bump
+    glosses[number] = gloss
+    places[number] = wp.vec2(u, v)
+    depths[number] = (camera.rotation * (point - camera.position))[2]
 
 
 @wp.kernel(enable_backward=False)
-def soften(
+def sunlight(
     meshes: wp.array(dtype=wp.uint64),
-    pixels: wp.array2d(dtype=int),
-    boxes: wp.array2d(dtype=int),
-    background: wp.array2d(dtype=wp.vec3),
-    camera: Camera,
+    bounds: wp.array2d(dtype=wp.vec3),
+    samples: wp.array2d(dtype=int),
+    points: wp.array(dtype=wp.vec3),
+    normals: wp.array(dtype=wp.vec3),
     light: Light,
-    outfits: wp.array(dtype=Outfit),
-    face_kinds: wp.array2d(dtype=int),
-    canonical: wp.array(dtype=wp.vec3),
-    arms: wp.array(dtype=float),
-    lips: wp.array(dtype=float),
-    normals: wp.array2d(dtype=wp.vec3),
+    balls: wp.array(dtype=wp.vec4),
+    groups: int,
+    shares: wp.array(dtype=wp.vec2),
+):
+    """Whether each point sees its place of the light's disc, and the share of the sky it sees.
+
+    This is asked for every other pixel, as on a chess board; the others get -1.
+    """
+    number = wp.tid()
+    point = points[number]
+    toward, _far, _strength = to_light(point, light)
+    row = samples[number, 0]
+    column = samples[number, 1]
+    share = float(0.0)
+    if (row + column) % 2 == 1:
+        shares[number] = wp.vec2(-1.0, -1.0)
+        return
+    if wp.dot(normals[number], toward) > -0.2:
+        share = lit(meshes, bounds, point, light, row, column)
+    shares[number] = wp.vec2(share, open_sky(point, normals[number], balls, groups, 0.25))
+
+
+@wp.kernel(enable_backward=False)
+def light_up(
+    materials: wp.array(dtype=int),
+    albedos: wp.array(dtype=wp.vec3),
+    points: wp.array(dtype=wp.vec3),
+    normals: wp.array(dtype=wp.vec3),
+    glosses: wp.array(dtype=wp.vec2),
+    shares: wp.array(dtype=wp.vec2),
+    eye: wp.vec3,
+    light: Light,
     colors: wp.array(dtype=wp.vec3),
 ):
-    """The mean of four rays through each of the pixels on an edge."""
-    place = wp.tid()
-    row = pixels[place, 0]
-    column = pixels[place, 1]
-    total = wp.vec3()
-    for sub in range(4):
-        x = float(column) + 0.25 + 0.5 * float(sub % 2)
-        y = float(row) + 0.25 + 0.5 * float(sub / 2)
-        direction = ray_through(x, y, camera)
-        nearest = float(1.0e3)
-        best = int(-1)
-        face = int(0)
-        u = float(0.0)
-        v = float(0.0)
-        for mesh in range(meshes.shape[0]):
-            inside = column >= boxes[mesh, 0] - 1 and column <= boxes[mesh, 2]
-            if inside and row >= boxes[mesh, 1] - 1 and row <= boxes[mesh, 3]:
-                hit = wp.mesh_query_ray(meshes[mesh], camera.position, direction, nearest)
-                if hit.result:
-                    nearest = hit.t
-                    best = mesh
-                    face = hit.face
-                    u = hit.u
-                    v = hit.v
-        if best >= 0:
-            _material, color, _normal = shaded(
-                meshes,
-                meshes.shape[0],
-                best,
-                face,
-                u,
-                v,
-                direction,
-                outfits[best],
-                light,
-                face_kinds,
-                canonical,
-                arms,
-                lips,
-                normals,
-                row,
-                column,
-                1,
-            )
-            total += color
-        else:
-            total += background[row, column]
-    colors[place] = 0.25 * total
+    """Linear colour of points on surfaces, from the shares of sun and sky that they see."""
+    number = wp.tid()
+    point = points[number]
+    normal = normals[number]
+    material = materials[number]
+    toward, _far, strength = to_light(point, light)
+    facing = wp.dot(normal, toward)
+    sun = wp.vec3(wp.max(facing, 0.0), wp.max(facing, 0.0), wp.max(facing, 0.0))
+    if material == SKIN:
+        # Light that enters skin comes out redder past the shadow's edge.
+        sun = wp.vec3(
+            wp.max((facing + 0.18) / 1.18, 0.0), wp.max((facing + 0.07) / 1.07, 0.0), sun[2]
+        )
+    sun = wp.cw_mul(light.sun * (strength * shares[number][0]), sun)
+    up = 0.5 + 0.5 * normal[2]
+    # The floor near the feet is dark below a person.
+    low = 1.0 - 0.35 * (1.0 - up) * wp.exp(-3.0 * wp.max(point[2], 0.0))
+    around = (light.sky * up + light.ground * (1.0 - up)) * (shares[number][1] * low)
+    color = wp.cw_mul(albedos[number], around + sun)
+    gloss = glosses[number]
+    if gloss[0] > 0.0 and facing > 0.0:
+        half = wp.normalize(toward + wp.normalize(eye - point))
+        shine = gloss[0] * wp.pow(wp.max(0.0, wp.dot(half, normal)), gloss[1])
+        color += light.sun * (strength * shares[number][0] * shine * wp.max(facing, 0.0))
+    colors[number] = color
 
 
 @wp.kernel(enable_backward=False)

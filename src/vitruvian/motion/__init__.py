@@ -1,0 +1,1 @@
+"""Motion: where people on the ground go next."""

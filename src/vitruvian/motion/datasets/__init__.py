@@ -1,0 +1,1 @@
+"""Data sets of tracks on the ground, in their official layouts."""

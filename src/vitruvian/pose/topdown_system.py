@@ -1,0 +1,258 @@
+"""What every top-down system shares: crops in, heat maps out, joints back in the picture.
+
+A system of this kind is a network and its published numbers. This base gives it pre-processing, an
+objective over all of its maps, the flip test, the decoder, scoring on a data set, and `predict`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from vitruvian.core.errors import InputError
+from vitruvian.core.own_skeletons import description
+from vitruvian.core.published import load_published, read_checkpoint
+from vitruvian.core.records import Frame, Person, Pose
+from vitruvian.core.skeletons import SKELETONS, Skeleton, find_skeleton
+from vitruvian.core.system import Batch
+from vitruvian.nn.normed_system import NormedSystem
+from vitruvian.nn.norms import NormName
+from vitruvian.pose.heatmaps import SHIFTED, Decoder, decode_joints, joints_mse_loss, merge_flipped
+from vitruvian.pose.topdown import PADDING, Crop
+
+Channels = Literal["bgr", "rgb"]
+
+MEAN = (0.485, 0.456, 0.406)
+DEVIATION = (0.229, 0.224, 0.225)
+"""ImageNet's, of red, green, blue in [0, 1]."""
+
+
+class TopDownSystem(NormedSystem):
+    """A network of one person's crop. Its last maps are read; all of them are trained.
+
+    A subclass builds its network and calls this `__init__`, then `save_hyperparameters`.
+
+    Args:
+        network: Normalised crops (batch, 3, height, width) → heat maps (batch, joints, height / 4,
+            width / 4), or a sequence of them, the last one the best.
+        skeleton: Name of the joints' skeleton.
+        width: Of the crops, in pixels.
+        height: Likewise.
+        decoder: How joints are read from maps; see `decode_joints`.
+        flip_test: Whether the mirrored crop is read, too.
+        channels: Order in which the network sees colours.
+        channels_last: Memory order of the network; faster on recent CPUs and GPUs.
+        backbone: Training begins with this checkpoint of a network without this one's head; None:
+            with random numbers.
+        norm: One of `vitruvian.nn.norms.NORMS`; "batch" as published.
+        mean: What is taken off the channels, in the order the network sees them, in [0, 1].
+        deviation: What they are divided by.
+        intermediate: Whether all maps are trained, or the last ones alone.
+
+    Attributes:
+        head: Beginnings of the network's keys that a backbone does not have.
+        left_out: Beginnings of a backbone's keys that the network has no place for.
+    """
+
+    head: ClassVar[tuple[str, ...]] = ()
+    left_out: ClassVar[tuple[str, ...]] = ()
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(
+        self,
+        network: nn.Module,
+        skeleton: str,
+        *,
+        width: int = 192,
+        height: int = 256,
+        decoder: Decoder = "quarter",
+        flip_test: bool = True,
+        channels: Channels = "rgb",
+        channels_last: bool = False,
+        backbone: str | None = None,
+        norm: NormName = "batch",
+        mean: Sequence[float] = MEAN,
+        deviation: Sequence[float] = DEVIATION,
+        intermediate: bool = True,
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.backbone = backbone
+        self.skeleton = find_skeleton(skeleton)
+        self.set_norm(norm)
+        self.input_size = (width, height)
+        self.decoder: Decoder = decoder
+        self.flip_test = flip_test
+        self.channels = channels
+        self.memory = torch.channels_last if channels_last else torch.contiguous_format
+        self.network.to(memory_format=self.memory)
+        self.intermediate = intermediate
+        for name, values in (("mean", mean), ("deviation", deviation)):
+            tensor = torch.tensor(values).view(1, 3, 1, 1) * 255
+            self.register_buffer(name, tensor, persistent=False)
+
+    def normalised(
+        self, image: UInt8[Tensor, "batch 3 height width"]
+    ) -> Float[Tensor, "batch 3 height width"]:
+        """RGB crops as the network sees them."""
+        pixels = image.flip(1) if self.channels == "bgr" else image
+        normalised = (pixels.float() - self.mean) / self.deviation
+        return normalised.contiguous(memory_format=self.memory)
+
+    def maps(
+        self, image: UInt8[Tensor, "batch 3 height width"]
+    ) -> list[Float[Tensor, "batch joints height/4 width/4"]]:
+        """All heat maps of RGB crops, one set a stage of the network."""
+        found = self.network(self.normalised(image))
+        return [found] if isinstance(found, Tensor) else list(found)
+
+    def forward(
+        self, image: UInt8[Tensor, "batch 3 height width"]
+    ) -> Float[Tensor, "batch joints height/4 width/4"]:
+        """The heat maps of RGB crops that joints are read from."""
+        return self.maps(image)[-1]
+
+    def losses(self, batch: Batch) -> dict[str, Tensor]:
+        """`heatmaps`: the error of the maps; `stage1`, `stage2`, … where several are trained."""
+        maps = self.maps(batch["image"])
+        trained = maps if self.intermediate else maps[-1:]
+        stages = [self.error(each.float(), batch) for each in trained]
+        if len(stages) == 1:
+            return {"heatmaps": stages[0]}
+        return {f"stage{number}": loss for number, loss in enumerate(stages, start=1)}
+
+    def error(self, maps: Float[Tensor, "batch joints height width"], batch: Batch) -> Tensor:
+        """Half the mean squared error of one stage's maps, unlabelled joints left out."""
+        return joints_mse_loss(maps, batch["target"], batch["target_weight"])
+
+    def read(
+        self, image: UInt8[Tensor, "batch 3 height width"]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Joints (batch, joints, 2) in pixels of the RGB crops, and scores (batch, joints)."""
+        maps = self(image).float()
+        if self.flip_test:
+            mirrored = self(image.flip(-1)).float()
+            order = self.skeleton.flip_order
+            maps = merge_flipped(maps, mirrored, order, shift=self.decoder in SHIFTED)
+        return decode_joints(maps.cpu().numpy(), self.input_size, decoder=self.decoder)
+
+    def setup(self, stage: str) -> None:
+        """Look whether data and network speak of the same crops; begin with the backbone.
+
+        Raises:
+            InputError: they do not.
+            WeightsError: the backbone's checkpoint is damaged or another network's.
+        """
+        if stage == "fit" and self.backbone:
+            own = self.network.state_dict()
+            head = {key: value for key, value in own.items() if key.startswith(self.head)}
+            state = self.backbone_state(read_checkpoint(self.backbone))
+            load_published(self.network, {**state, **head}, origin=self.backbone)
+        # A skeleton of the user's own goes into the weights, not the path of its file.
+        self.hparams["skeleton"] = description(self.skeleton)
+        trainer: Any = self.trainer
+        data = trainer.datamodule
+        if data is not None:
+            self.check_joints(data.people("train" if stage == "fit" else "test").skeleton)
+        if data is not None and tuple(data.input_size) != self.input_size:
+            raise InputError(
+                f"The network's crops are {self.input_size}, the data's {tuple(data.input_size)}: "
+                "set model and data to one width and height."
+            )
+
+    def check_joints(self, other: Skeleton) -> None:
+        """Refuse data of other joints than the network's.
+
+        Raises:
+            InputError: with both lists.
+        """
+        if other.joints != self.skeleton.joints:
+            raise InputError(
+                f"The network knows {len(self.skeleton)} joints ({', '.join(self.skeleton.joints)})"
+                f", the data {len(other)} ({', '.join(other.joints)}): set --model.skeleton to the "
+                "data's, or take other weights."
+            )
+
+    def backbone_state(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The entries of a backbone's checkpoint that the network has a place for."""
+        return {key: value for key, value in state.items() if not key.startswith(self.left_out)}
+
+    def validation_step(self, batch: Batch, _index: int) -> None:
+        """Read the joints of a batch; the data set scores them at the end of the epoch."""
+        udp = self.decoder == "udp"
+        points, scores = self.read(batch["image"])
+        rows = zip(
+            batch["index"].tolist(),
+            batch["center"].cpu().numpy(),
+            batch["size"].cpu().numpy(),
+            points,
+            scores,
+            strict=True,
+        )
+        for index, center, size, joints, score in rows:
+            place = Crop(center, size, self.input_size, udp=udp).to_picture(joints)
+            self.scored[index] = np.concatenate([place, score[:, None]], axis=-1).astype("f4")
+
+    def evaluate(self, part: str, scored: Mapping[int, Any]) -> Mapping[str, float]:
+        """The data set's own metrics."""
+        trainer: Any = self.trainer
+        return trainer.datamodule.people(part).evaluate(scored)
+
+    @torch.inference_mode()
+    def predict(
+        self,
+        images: Sequence[NDArray[np.uint8]],
+        boxes: Sequence[Sequence[Sequence[float]]] | None = None,
+    ) -> list[Frame]:
+        """The joints of each boxed person.
+
+        Args:
+            images: (height, width, 3) RGB uint8.
+            boxes: Of each picture, the people's boxes x1, y1, x2, y2; None: the whole picture is
+                one person.
+
+        Raises:
+            InputError: a box has no area.
+        """
+        frames = []
+        for place, image in enumerate(images):
+            height, width = image.shape[:2]
+            chosen = [[0, 0, width, height]] if boxes is None else boxes[place]
+            padding = 1.0 if boxes is None else PADDING
+            udp = self.decoder == "udp"
+            crops = [Crop.of_box(box, self.input_size, padding=padding, udp=udp) for box in chosen]
+            people = self._people(image, crops, chosen)
+            frames.append(Frame(f"image {place}", 0, 0.0, width, height, people, image=image))
+        return frames
+
+    def _people(
+        self, image: NDArray[np.uint8], crops: Sequence[Crop], boxes: Sequence[Sequence[float]]
+    ) -> tuple[Person, ...]:
+        if not crops:
+            return ()
+        pixels = np.stack([crop.sample(image) for crop in crops]).transpose(0, 3, 1, 2)
+        with self.chosen.autocast():
+            points, scores = self.read(torch.from_numpy(pixels.copy()).to(self.device))
+        people = []
+        for number, (crop, box) in enumerate(zip(crops, boxes, strict=True)):
+            score = np.clip(scores[number], 0, 1)
+            joints = np.concatenate([crop.to_picture(points[number]), score[:, None]], axis=-1)
+            pose = Pose(self.skeleton, (joints * (score[:, None] > 0)).astype(np.float32))
+            people.append(Person(pose.score, np.asarray(box, np.float32), pose, id=number + 1))
+        return tuple(people)
+
+
+def skeleton_of(joints: int) -> dict[str, str]:
+    """The argument `skeleton` for a checkpoint with so many joints.
+
+    Empty where there are 17 (COCO's, the default of every system) or no skeleton has so many.
+    """
+    names = [name for name, skeleton in SKELETONS.items() if len(skeleton) == joints]
+    return {} if "coco17" in names or not names else {"skeleton": names[0]}

@@ -1,0 +1,68 @@
+"""`benchmarks/trajectories.py`: tables from runs, and rules that need no training."""
+
+from __future__ import annotations
+
+import importlib.util
+
+import numpy as np
+import pytest
+
+from tests.conftest import ROOT
+from vitruvian.motion.datasets.eth_ucy import FOLDS, EthUcy
+
+
+@pytest.fixture(scope="module")
+def benchmark():
+    spec = importlib.util.spec_from_file_location(
+        "trajectories", ROOT / "benchmarks/trajectories.py"
+    )
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def runs_of(benchmark, value):
+    names = ["tcc", "collisions", "misses"]
+    names += [f"{kind}_{level}" for kind in ("ade", "fde") for level in ("scene", "person", "1")]
+    return {
+        f"dscmp/{fold}/{seed}": {
+            "scores": dict.fromkeys(names, value + seed / 10),
+            "seconds": 60.0,
+        }
+        for fold in FOLDS
+        for seed in (0, 1)
+    }
+
+
+def test_means_are_over_seeds_that_have_all_folds(benchmark):
+    runs = runs_of(benchmark, 0.3)
+    assert benchmark.means_of(runs, "dscmp", None, "ade_scene") == pytest.approx([0.3, 0.4])
+    del runs["dscmp/eth/1"]
+    assert benchmark.means_of(runs, "dscmp", None, "ade_scene") == pytest.approx([0.3])
+    assert benchmark.pair(runs, "dscmp", "hotel", "scene") == "0.35/0.35"
+    assert benchmark.pair(runs, "no_queue", None, "scene") == "–"
+
+
+def test_bars_and_report(benchmark, tmp_path):
+    crowds = {str(people): people / 10 for people in benchmark.CROWDS}
+    speed = {"crowds": crowds, "training": {"one at a time": 10.0, "64 at once": 40.0}}
+    content = {"runs": runs_of(benchmark, 0.3), "seeds": 3, "machine": "a", "speed": speed}
+    assert [holds for *_, holds in benchmark.bars(content)] == [True, True, True, False]
+    content["runs"] = runs_of(benchmark, 0.5)
+    assert [holds for *_, holds in benchmark.bars(content)][:2] == [False, False]
+    benchmark.write_report(content, tmp_path)
+    text = (tmp_path / "trajectories.md").read_text()
+    assert "| DSCMP | 0.55/0.55 |" in text
+    assert "0.550 ± 0.071 / 0.550 ± 0.071" in text
+    assert (tmp_path / "trajectories.png").stat().st_size > 0
+
+
+def test_constant_velocity_is_scored_as_written_out(benchmark, data_set, monkeypatch):
+    monkeypatch.setenv("VITRUVIAN_DATA", str(data_set("eth_ucy").parent))
+    found = benchmark.rule_scores(benchmark.RULES["constant_velocity"][1], "zara2")
+    assert found["ade_scene"] == found["ade_1"] == found["ade_person"]
+    tracks = EthUcy("zara2").windows.tracks.astype(float)
+    ahead = np.arange(1, 13)[:, None] * (tracks[:, 7:8] - tracks[:, 6:7])
+    errors = np.linalg.norm(tracks[:, 7:8] + ahead - tracks[:, 8:], axis=-1)
+    assert found["ade_1"] == pytest.approx(errors.mean(), abs=1e-3)
+    assert found["fde_1"] == pytest.approx(errors[:, -1].mean(), abs=1e-3)

@@ -1,0 +1,121 @@
+"""HRNet: published sizes, its trunk beside timm's, options read from shapes, weights, export."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+import vitruvian
+from vitruvian.core.errors import InputError, UnknownNameError, WeightsError
+from vitruvian.core.export import export_onnx
+from vitruvian.core.published import load_published, to_published
+from vitruvian.nn.hrnet import HRNet, Stage, hrnet_stages, hrnet_stages_like
+from vitruvian.nn.norms.folding import fold_norms
+from vitruvian.pose.hrnet import PoseHRNet, PoseHRNetSystem, pose_hrnet_like
+
+SMALL = {"branch_width": 4, "modules": [1, 2, 1], "blocks": 1, "width": 64, "height": 64}
+
+
+def shapes_of(network: torch.nn.Module) -> dict[str, tuple[int, ...]]:
+    return {key: tuple(value.shape) for key, value in network.state_dict().items()}
+
+
+@pytest.mark.parametrize(("width", "millions", "giga"), [(32, 28.536, 7.1), (48, 63.596, 14.6)])
+def test_it_has_the_published_size(width: int, millions: float, giga: float) -> None:
+    with torch.device("meta"), FlopCounterMode(display=False) as counter:
+        network = PoseHRNet(17, hrnet_stages(width)).eval()
+        assert network(torch.empty(1, 3, 256, 192)).shape == (1, 17, 64, 48)
+    found = sum(each.numel() for each in network.parameters()) / 1e6
+    assert found == pytest.approx(millions, abs=0.001)
+    assert counter.get_total_flops() / 2 / 2**30 == pytest.approx(giga, abs=0.05)
+
+
+@pytest.mark.parametrize("width", [18, 32, 48])
+def test_the_trunk_has_the_keys_of_timm(width: int) -> None:
+    timm = pytest.importorskip("timm")
+    with torch.device("meta"):
+        theirs = shapes_of(timm.create_model(f"hrnet_w{width}"))
+        ours = shapes_of(HRNet(hrnet_stages(width)))
+    assert all(theirs.get(key) == shape for key, shape in ours.items())
+
+
+def test_a_classifier_of_timm_is_a_backbone(tmp_path) -> None:
+    timm = pytest.importorskip("timm")
+    network = timm.create_model("hrnet_w18_small")
+    torch.save(network.state_dict(), tmp_path / "backbone.pth")
+    system = PoseHRNetSystem(branch_width=18, modules=[1, 1, 1], blocks=2)
+    shallow = {key: v for key, v in network.state_dict().items() if not key.startswith("layer1")}
+    kept = system.backbone_state(shallow)
+    missing = set(system.network.state_dict()) - set(kept)
+    assert not set(kept) - set(system.network.state_dict())
+    assert all(key.startswith(("layer1.", "final_layer.")) for key in missing)
+
+
+@pytest.mark.parametrize(
+    "stages",
+    [
+        hrnet_stages(4, (1, 2), 1),
+        (Stage(2, (1, 2), (3, 5)), Stage(1, (2, 1, 1), (3, 5, 7))),
+        (Stage(1, (1, 1), (4, 8), bottleneck=True), Stage(1, (1, 2, 1, 1), (4, 8, 16, 32))),
+        (Stage(1, (2,), (6,)), Stage(1, (1, 1, 1), (6, 12, 24))),
+    ],
+)
+def test_every_shape_gives_a_quarter_and_is_read_back(stages: tuple[Stage, ...]) -> None:
+    network = PoseHRNet(5, stages, final_kernel=3).eval()
+    image = torch.randn(1, 3, 64, 96)
+    assert network(image).shape == (1, 5, 16, 24)
+    assert hrnet_stages_like(shapes_of(network)) == stages
+    twin = pose_hrnet_like(shapes_of(network)).eval()
+    load_published(twin, to_published(network))
+    assert torch.equal(twin(image), network(image))
+
+
+def test_new_branches_come_from_the_coarsest_one() -> None:
+    network = HRNet(hrnet_stages(4, (1, 1), 1))
+    assert network.get_submodule("transition2")[2][0][0].in_channels == 8
+    assert len(network.get_submodule("stage3")[0].fuse_layers) == 1
+
+
+def test_weights_say_what_they_are(tmp_path) -> None:
+    system = PoseHRNetSystem("mpii16", **SMALL)
+    torch.save(system.network.state_dict(), tmp_path / "hrnet.pth")
+    loaded = vitruvian.load("hrnet", tmp_path / "hrnet.pth", device="cpu")
+    assert loaded.skeleton.name == "mpii16"
+    assert torch.equal(loaded.network.conv1.weight, system.network.conv1.weight)
+    system.save(tmp_path / "hrnet.safetensors")
+    loaded = vitruvian.load("pose/hrnet", tmp_path / "hrnet.safetensors", device="cpu")
+    image = np.random.default_rng(0).integers(0, 255, (80, 60, 3), dtype=np.uint8)
+    joints = system.eval().predict([image], [[[5, 5, 50, 70]]])[0][0].pose.joints
+    assert np.array_equal(joints, loaded.predict([image], [[[5, 5, 50, 70]]])[0][0].pose.joints)
+
+
+def test_it_exports_and_folds(tmp_path) -> None:
+    network = PoseHRNetSystem("lsp14", **SMALL).network.eval()
+    for norm in (module for module in network.modules() if hasattr(module, "running_var")):
+        torch.nn.init.uniform_(norm.running_var, 0.5, 2)
+    image = torch.randn(1, 3, 64, 64)
+    torch.testing.assert_close(fold_norms(network)(image), network(image), rtol=1e-3, atol=1e-5)
+    assert export_onnx(network, (64, 64), tmp_path / "hrnet.onnx") < 1e-3
+
+
+def test_any_norm_trains() -> None:
+    system = PoseHRNetSystem("lsp14", norm="switchable", **SMALL)
+    system.network(torch.randn(2, 3, 64, 64)).square().mean().backward()
+    grad = system.network.get_submodule("stage2")[0].fuse_layers[1][0][0][0].weight.grad
+    assert grad is not None
+    assert grad.abs().sum() > 0
+
+
+def test_wrong_options_are_refused(tmp_path) -> None:
+    with pytest.raises(InputError, match="stages"):
+        hrnet_stages(32, ())
+    with pytest.raises(UnknownNameError, match="kernel"):
+        PoseHRNet(17, hrnet_stages(4, (1,), 1), final_kernel=2)
+    with pytest.raises(InputError, match="final_layer"):
+        pose_hrnet_like({"conv1.weight": (64, 3, 3, 3)})
+    odd = PoseHRNet(17, (Stage(1, (1, 1), (3, 5)),))
+    torch.save(odd.state_dict(), tmp_path / "odd.pth")
+    with pytest.raises(WeightsError, match="W18, W32, W48"):
+        vitruvian.load("hrnet", tmp_path / "odd.pth")
