@@ -13,8 +13,10 @@ from safetensors.numpy import load_file
 from vitruvian.core.card import find_card
 from vitruvian.core.inference import make_runner
 from vitruvian.core.published import load_published, read_checkpoint
+from vitruvian.core.records import FACE_LANDMARKS
 from vitruvian.core.weights import find_weights
 from vitruvian.face.retinaface.detection import (
+    OWN_SIDES,
     MEAN,
     FaceOptions,
     RetinaFace,
@@ -46,8 +48,12 @@ def test_published_outputs_and_detections(data_set, network, photo):
         want = stored[f"{photo}.{name}"]
         assert np.linalg.norm(got - want) <= 1e-4 * np.linalg.norm(want)
     faces = decode_faces(*outputs, make_priors(*image.shape[:2]), FaceOptions())
-    got = np.array([np.r_[face.box, face.score, face.landmarks.ravel()] for face in faces])
+    rows = [(*face.box, face.score, *face.landmarks[OWN_SIDES].ravel()) for face in faces]
+    got = np.array(rows, dtype=np.float32)
     np.testing.assert_allclose(got, stored[f"{photo}.detections"], atol=1e-2)
+    left, right = (FACE_LANDMARKS.index(f"{side}_eye") for side in ("left", "right"))
+    sure = [face.landmarks for face in faces if face.score > 0.9]
+    assert all(points[left, 0] > points[right, 0] for points in sure)  # who faces the camera
 
 
 def test_onnxruntime_equals_pytorch():

@@ -69,7 +69,7 @@ def spread_over(clothes, vertices):
         wp.array(between(surface.arms)[:, 0], dtype=float, device="cpu"),
         wp.array(between(surface.lips)[:, 0], dtype=float, device="cpu"),
         wp.array(np.repeat(surface.kinds, len(rows)), dtype=int, device="cpu"),
-        clothes.struct(),
+        clothes.struct,
     ]
     off = wp.empty(count, dtype=float, device="cpu")
     wp.launch(materials.wear, count, inputs=inputs, outputs=[shown, off], device="cpu")

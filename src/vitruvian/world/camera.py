@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -57,6 +58,7 @@ class Camera:
         seen = np.concatenate([plane, np.ones_like(columns)[..., None]], axis=-1)
         return seen @ self.rotation
 
+    @cached_property
     def struct(self) -> Any:
         """The camera as the kernels read it."""
         camera = rays.Camera()

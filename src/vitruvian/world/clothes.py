@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -103,6 +104,7 @@ class Clothes:
         """Height down to which other clothes hide a skirt or a shirt's shell."""
         return (self.shape or {}).get("covered", 9.0)
 
+    @cached_property
     def struct(self) -> Any:
         """The outfit as the kernels read it."""
         outfit = kernels.Outfit()

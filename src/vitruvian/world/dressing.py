@@ -55,7 +55,7 @@ def vertex_materials(clothes: Clothes, *, device: str = "cpu") -> tuple[Any, Any
         dim=count,
         inputs=[
             *(arrays[name] for name in ("canonical", "arms", "lips", "vertex_kinds")),
-            clothes.struct(),
+            clothes.struct,
         ],
         outputs=[shown, thickness],
         device=device,

@@ -140,7 +140,7 @@ def _materials(points: Floats, arms: Floats, faces: Any, clothes: Clothes) -> ND
         wp.array(arms.astype(np.float32), dtype=float, device="cpu"),
         wp.zeros(len(points), dtype=float, device="cpu"),
         wp.array(load_surface().kinds[faces], dtype=int, device="cpu"),
-        clothes.struct(),
+        clothes.struct,
     ]
     wp.launch(kernels.wear, len(points), inputs=inputs, outputs=[shown, off], device="cpu")
     return np.asarray(shown.numpy())

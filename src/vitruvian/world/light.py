@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,7 @@ class Light:
     size: float
     distance: float = 0.0
 
+    @cached_property
     def struct(self) -> Any:
         """The light as the kernels read it."""
         light = rays.Light()

@@ -149,7 +149,7 @@ def _surfaces(stage: Stage, camera: Camera, samples: NDArray[np.int32]) -> _Surf
         rays.surfaces,
         dim=count,
         inputs=[
-            *(stage.ids, result.samples, camera.struct(), stage.outfits, shared["kinds"]),
+            *(stage.ids, result.samples, camera.struct, stage.outfits, shared["kinds"]),
             *(body["canonical"], body["arms"], body["lips"], stage.normals, stage.colors),
             shared["noise"],
         ],
@@ -170,7 +170,7 @@ def _shares(stage: Stage, light: Light, seen: _Surfaces) -> NDArray[np.float32]:
         dim=len(shares),
         inputs=[
             *(stage.ids, stage.boxes, seen.samples, seen.points, seen.bumped),
-            *(light.struct(), stage.balls, stage.people),
+            *(light.struct, stage.balls, stage.people),
         ],
         outputs=[shares],
         device=stage.device,
@@ -190,7 +190,7 @@ def _colors(
         inputs=[
             *(seen.materials, seen.colors, seen.points, seen.bumped, seen.glosses),
             wp.array(shares, dtype=wp.vec2, device=device),
-            *(camera.struct().position, light.struct()),
+            *(camera.struct.position, light.struct),
         ],
         outputs=[colors],
         device=device,
@@ -241,7 +241,7 @@ def _paint(
         scenery.paint,
         dim=shape,
         inputs=[
-            *(wp.array(seen, dtype=wp.bool, device=device), camera.struct(), light.struct()),
+            *(wp.array(seen, dtype=wp.bool, device=device), camera.struct, light.struct),
             *(background.struct(), shading_arrays(device)["noise"]),
             wp.array(photo.astype(np.float32), dtype=wp.vec3, device=device),
             *(stage.ids, stage.boxes, stage.balls, stage.people),
@@ -351,7 +351,7 @@ def _first_hits(
     nearest = wp.full((raster.SAMPLES, *shape), nothing, dtype=wp.uint64, device=device)
     owners = wp.full((raster.SAMPLES, *shape), -1, dtype=int, device=device)
     masks = wp.zeros((stage.people, *shape), dtype=wp.uint8, device=device)
-    eye, body = camera.struct(), len(load_rig().faces)
+    eye, body = camera.struct, len(load_rig().faces)
     for number, (mesh, window) in enumerate(
         zip(stage.meshes, stage.windows(camera).tolist(), strict=True)
     ):

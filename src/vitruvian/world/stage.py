@@ -98,7 +98,7 @@ class Stage:
             [[actor.clothes.values[f"shell_{end}"] for end in ("hem", "top")] for actor in actors]
         )
         self.outfits = wp.array(
-            [actor.clothes.struct() for actor in actors], dtype=materials.Outfit, device=device
+            [actor.clothes.struct for actor in actors], dtype=materials.Outfit, device=device
         )
         self.balls = wp.array(_balls(actors), dtype=wp.vec4, device=device)
         self._things: list[Thing] = []
@@ -157,7 +157,7 @@ class Stage:
             inputs=[
                 self.ids,
                 wp.array(points.astype(np.float32), dtype=wp.vec3, device=self.device),
-                camera.struct().position,
+                camera.struct.position,
             ],
             outputs=[hits, meshes],
             device=self.device,

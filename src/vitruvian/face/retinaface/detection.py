@@ -60,6 +60,10 @@ class FaceOptions:
     overlap: float = 0.4
 
 
+OWN_SIDES = [1, 0, 2, 4, 3]
+"""The network's left is the viewer's; a record's left is the person's own."""
+
+
 def decode_faces(
     boxes: NDArray[np.float32],
     scores: NDArray[np.float32],
@@ -90,7 +94,7 @@ def decode_faces(
         Face(
             (corners[i] * np.tile(scale, 2)).astype(np.float32),
             float(scores[kept[i], 1]),
-            (points[i] * scale).astype(np.float32),
+            (points[i, OWN_SIDES] * scale).astype(np.float32),
         )
         for i in suppress(corners, options.overlap)
     ]

@@ -162,8 +162,7 @@ def paint(
 ):
     """Label of each pixel's background, its light without the sun and the sun's.
 
-    The shares of sun and sky that are free are found for every other pixel, as on a chess board,
-    and -1 elsewhere.
+    The shares of sun and sky that are free are found for every fourth pixel, and -1 elsewhere.
     """
     row, column = wp.tid()
     shares[row, column] = wp.vec2(-1.0, -1.0)
@@ -233,7 +232,7 @@ def paint(
         whole = wp.length(around) + wp.length(light.sun) * 0.6
         around = wp.vec3(1.0, 1.0, 1.0) * (wp.length(around) / whole)
         sun = wp.vec3(1.0, 1.0, 1.0) - around
-    if (row + column) % 2 == 0:
+    if row % 2 == 0 and column % 2 == 0:
         share = float(1.0)
         free = float(1.0)
         if surface > 0:
