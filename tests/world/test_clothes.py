@@ -79,7 +79,7 @@ def test_every_point_between_such_vertices_is_covered_too(make):
             wp.array(arms, dtype=float, device="cpu"),
             wp.array(lips, dtype=float, device="cpu"),
             wp.array(kinds, dtype=int, device="cpu"),
-            make(index).struct(),
+            make(index).struct,
         ]
         wp.launch(materials.wear, len(points), inputs=inputs, outputs=[shown, off], device="cpu")
         assert np.isin(shown.numpy(), GARMENTS).all()

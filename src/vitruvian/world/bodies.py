@@ -83,6 +83,7 @@ _ANCHORS = {
 # Years at anny's ages, and between them MakeHuman's.
 _AGES, _YEARS = (-1 / 3, 0.0, 1 / 3, 2 / 3, 1.0), (0.0, 1.0, 10.0, 25.0, 90.0)
 _ORIGINS = ("african", "asian", "caucasian")
+_PIECE = 2048  # coordinates whose blend shapes a processor's cache holds
 
 
 @dataclass(frozen=True)
@@ -266,21 +267,48 @@ def _device_arrays(device: str) -> dict[str, Any]:
     """What skinning reads of the rig, on a device."""
     rig = load_rig()
     return {
-        "base": wp.array(rig.template, dtype=wp.vec3, device=device),
-        "shapes": wp.array(_grouped(rig.shapes), dtype=mesh.Group, device=device),
         "weights": wp.array(rig.weights, dtype=float, device=device),
         "bones": wp.array(rig.weight_bones, dtype=int, device=device),
     }
 
 
-def _grouped(shapes: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(V, 3 · groups, GROUP): blend shapes (V, K, 3) as the kernel reads them, padded by zeros."""
-    count, size = shapes.shape[:2]
-    groups = -(-size // mesh.GROUP)
-    padded = np.zeros((count, groups * mesh.GROUP, 3), dtype=np.float32)
-    padded[:, :size] = shapes
-    parts = padded.reshape(count, groups, mesh.GROUP, 3).transpose(0, 1, 3, 2)
-    return np.ascontiguousarray(parts).reshape(count, 3 * groups, mesh.GROUP)
+@dataclass(frozen=True, eq=False)
+class _Blend:
+    """Blend shapes of some vertices, in pieces that a processor's cache holds.
+
+    Attributes:
+        columns: (k,): which of the rig's blend shapes.
+        vertices: (n,): which vertices they move.
+        pieces: (pieces, k, `_PIECE`): their coordinates one after the other, padded by zeros.
+    """
+
+    columns: NDArray[np.int64]
+    vertices: NDArray[np.int64]
+    pieces: NDArray[np.float32]
+
+    def moved(self, coefficients: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(n, 3): how far the vertices move."""
+        # einsum, not BLAS: it adds in one order, whatever the number of threads.
+        flat = np.einsum("k,pkv->pv", coefficients[self.columns], self.pieces).reshape(-1)
+        return np.asarray(flat[: 3 * len(self.vertices)].reshape(-1, 3))
+
+
+@lru_cache(maxsize=1)
+def _blends() -> tuple[_Blend, ...]:
+    """Those shapes that move the whole body, and those that move parts of the face."""
+    shapes = load_rig().shapes
+    moved = np.abs(shapes).max(axis=2) > 1e-6
+    wide = moved.mean(axis=0) > 0.5
+    result = []
+    for columns in (np.flatnonzero(wide), np.flatnonzero(~wide)):
+        vertices = np.flatnonzero(moved[:, columns].any(axis=1))
+        flat = shapes[vertices][:, columns].transpose(1, 0, 2).reshape(len(columns), -1)
+        count = -(-flat.shape[1] // _PIECE)
+        padded = np.zeros((len(columns), count * _PIECE), dtype=np.float32)
+        padded[:, : flat.shape[1]] = flat
+        pieces = padded.reshape(len(columns), count, _PIECE).transpose(1, 0, 2)
+        result.append(_Blend(columns, vertices, np.ascontiguousarray(pieces)))
+    return tuple(result)
 
 
 def pose_body(rest: Rest, rotations: NDArray[np.float64], *, device: str = "cpu") -> Posed:
@@ -301,19 +329,15 @@ def pose_body(rest: Rest, rotations: NDArray[np.float64], *, device: str = "cpu"
     turns[0] = turned[0]
     shifts = heads - np.einsum("bij,bj->bi", turns, rest.heads)
     arrays = _device_arrays(device)
-    padded = np.zeros(-(-len(rest.coefficients) // mesh.GROUP) * mesh.GROUP, dtype=np.float32)
-    padded[: len(rest.coefficients)] = rest.coefficients
-    coefficients = padded.reshape(-1, mesh.GROUP)
-    groups = np.flatnonzero(coefficients.any(axis=1)).astype(np.int32)
+    points = rig.template.copy()
+    for blend in _blends():
+        points[blend.vertices] += blend.moved(rest.coefficients)
     vertices = wp.empty(len(rig.template), dtype=wp.vec3, device=device)
     wp.launch(
         mesh.skin_vertices,
         dim=len(rig.template),
         inputs=[
-            arrays["base"],
-            arrays["shapes"],
-            wp.array(groups, dtype=int, device=device),
-            wp.array(coefficients[groups], dtype=mesh.Group, device=device),
+            wp.array(points, dtype=wp.vec3, device=device),
             arrays["weights"],
             arrays["bones"],
             wp.array(turns.astype(np.float32), dtype=wp.mat33, device=device),

@@ -7,6 +7,7 @@ and texture coordinates agree by construction.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import cv2
@@ -39,7 +40,6 @@ class Rendering:
         normals: (height, width, 3): in the world; 0 where no person is.
         materials: (height, width): place in `clothes.MATERIALS`.
         parts: (height, width): place in `clothes.PARTS`.
-        uv: (height, width, 2): texture coordinates on the body, in [0, 1].
         faces: (height, width): the triangle of the person's mesh that is seen; -1 where nobody is.
         places: (height, width, 2): the shares of the triangle's first two corners.
         full_masks: (N, height, width): each person as if nobody stood in front.
@@ -52,11 +52,20 @@ class Rendering:
     normals: NDArray[np.float32]
     materials: NDArray[np.int32]
     parts: NDArray[np.int32]
-    uv: NDArray[np.float32]
     faces: NDArray[np.int32]
     places: NDArray[np.float32]
     full_masks: NDArray[np.bool_]
     scene: NDArray[np.int32]
+
+    @cached_property
+    def uv(self) -> NDArray[np.float32]:
+        """(height, width, 2): texture coordinates on the body, in [0, 1]; 0 where nobody is."""
+        pixels = np.flatnonzero(self.faces >= 0)
+        corners = load_surface().face_uv[self.faces.reshape(-1)[pixels]]
+        place = self.places.reshape(-1, 2)[pixels]
+        u, v = place[:, :1], place[:, 1:]
+        uv = u * corners[:, 0] + v * corners[:, 1] + (1 - u - v) * corners[:, 2]
+        return np.asarray(_spread(self.faces.shape, pixels, uv, 0))
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +96,7 @@ def render(stage: Stage, camera: Camera, light: Light, background: Background) -
     nearest, owners, masks = _first_hits(stage, camera)
     pixels = np.flatnonzero(owners[0] >= 0)
     seen = _surfaces(stage, camera, _samples(nearest, owners, shape, pixels, 0))
-    shares = _spread(shape, pixels, _shares(stage, light, seen), -1)
+    shares = _spread(shape, pixels, _shares(stage, light, seen), 0)
     shares = _calmed(shares, 3).reshape(-1, 2)
 
     scene, behind = _painted(stage, camera, light, background, np.any(owners < 0, axis=0))
@@ -163,8 +172,8 @@ def _surfaces(stage: Stage, camera: Camera, samples: NDArray[np.int32]) -> _Surf
 
 
 def _shares(stage: Stage, light: Light, seen: _Surfaces) -> NDArray[np.float32]:
-    """(samples, 2): the shares of the sun's disc and of the sky that each sees."""
-    shares = wp.empty(len(seen.samples), dtype=wp.vec2, device=stage.device)
+    """(samples, 3): the shares of sun's disc and sky that each sees, and 1; or zeros."""
+    shares = wp.empty(len(seen.samples), dtype=wp.vec3, device=stage.device)
     wp.launch(
         rays.sunlight,
         dim=len(shares),
@@ -235,7 +244,7 @@ def _paint(
     device, shape = stage.device, seen.shape
     labels = wp.zeros(shape, dtype=int, device=device)
     shaded, sunlit = (wp.zeros(shape, dtype=wp.vec3, device=device) for _ in range(2))
-    shares = wp.empty(shape, dtype=wp.vec2, device=device)
+    shares = wp.empty(shape, dtype=wp.vec3, device=device)
     photo = np.zeros((1, 1, 3)) if background.photo is None else background.photo
     wp.launch(
         scenery.paint,
@@ -266,12 +275,10 @@ def _blurred(
 
 
 def _calmed(shares: NDArray[np.float32], size: int) -> NDArray[np.float32]:
-    """Mean over the neighbours that are known, not negative: a ray a pixel leaves grain."""
-    known = (shares[..., 0] >= 0).astype(np.float32)
-    total = cv2.blur(shares * known[..., None], (size, size))
-    weight = cv2.blur(known, (size, size))[..., None]
-    calm = total / np.maximum(weight, np.float32(1e-6))
-    return np.where(weight > 0, calm, np.float32(1)).astype(np.float32)
+    """(height, width, 2): mean over the neighbours that are known: a ray a pixel leaves grain."""
+    total = cv2.blur(shares, (size, size))
+    total += np.float32(1e-6)  # all is free where nothing is known
+    return np.asarray(total[..., :2] / total[..., 2:])
 
 
 def _edges(
@@ -315,9 +322,6 @@ def _annotated(
     face, surface = samples[:, 4], load_surface()
     parts, loose = surface.parts[face], is_shell(face)
     parts[loose] = shell_parts(face[loose], place[loose], stage.shells[samples[loose, 3]])
-    corners = surface.face_uv[face]
-    u, v = place[:, :1], place[:, 1:]
-    uv = u * corners[:, 0] + v * corners[:, 1] + (1 - u - v) * corners[:, 2]
     return Rendering(
         image=image,
         person=_spread(shape, pixels, samples[:, 3], -1),
@@ -325,7 +329,6 @@ def _annotated(
         normals=_spread(shape, pixels, normals, 0),
         materials=materials,
         parts=_spread(shape, pixels, parts, 0),
-        uv=_spread(shape, pixels, uv, 0),
         faces=_spread(shape, pixels, face, -1),
         places=_spread(shape, pixels, place, 0),
         full_masks=masks,

@@ -4,40 +4,19 @@ from __future__ import annotations
 
 import warp as wp
 
-GROUP = 8
-"""Blend shapes that are added at once, as wide as a processor's registers."""
-
-Group = wp.types.vector(GROUP, float)
-
 
 @wp.kernel(enable_backward=False)
 def skin_vertices(
-    base: wp.array(dtype=wp.vec3),
-    shapes: wp.array2d(dtype=Group),
-    groups: wp.array(dtype=int),
-    coefficients: wp.array(dtype=Group),
+    points: wp.array(dtype=wp.vec3),
     weights: wp.array2d(dtype=float),
     bones: wp.array2d(dtype=int),
     turns: wp.array(dtype=wp.mat33),
     shifts: wp.array(dtype=wp.vec3),
     vertices: wp.array(dtype=wp.vec3),
 ):
-    """Blend shapes, then linear blend skinning, a thread a vertex.
-
-    A vertex's row of `shapes` holds x, y and z of the first group's shapes, then the next one's.
-    """
+    """Linear blend skinning, a thread a vertex."""
     vertex = wp.tid()
-    x = Group()
-    y = Group()
-    z = Group()
-    for place in range(groups.shape[0]):
-        start = 3 * groups[place]
-        x += wp.cw_mul(shapes[vertex, start], coefficients[place])
-        y += wp.cw_mul(shapes[vertex, start + 1], coefficients[place])
-        z += wp.cw_mul(shapes[vertex, start + 2], coefficients[place])
-    point = base[vertex]
-    for place in range(wp.static(GROUP)):
-        point += wp.vec3(x[place], y[place], z[place])
+    point = points[vertex]
     result = wp.vec3()
     for place in range(weights.shape[1]):
         weight = weights[vertex, place]

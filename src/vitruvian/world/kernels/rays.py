@@ -271,11 +271,11 @@ def sunlight(
     light: Light,
     balls: wp.array(dtype=wp.vec4),
     groups: int,
-    shares: wp.array(dtype=wp.vec2),
+    shares: wp.array(dtype=wp.vec3),
 ):
     """Whether each point sees its place of the light's disc, and the share of the sky it sees.
 
-    This is asked for every other pixel, as on a chess board; the others get -1.
+    This is asked for every other pixel, as on a chess board, with a 1 behind; the others get zeros.
     """
     number = wp.tid()
     point = points[number]
@@ -284,11 +284,11 @@ def sunlight(
     column = samples[number, 1]
     share = float(0.0)
     if (row + column) % 2 == 1:
-        shares[number] = wp.vec2(-1.0, -1.0)
+        shares[number] = wp.vec3()
         return
     if wp.dot(normals[number], toward) > -0.2:
         share = lit(meshes, bounds, point, light, row, column)
-    shares[number] = wp.vec2(share, open_sky(point, normals[number], balls, groups, 0.25))
+    shares[number] = wp.vec3(share, open_sky(point, normals[number], balls, groups, 0.25), 1.0)
 
 
 @wp.kernel(enable_backward=False)

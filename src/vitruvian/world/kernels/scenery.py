@@ -158,14 +158,15 @@ def paint(
     labels: wp.array2d(dtype=int),
     shaded: wp.array2d(dtype=wp.vec3),
     sunlit: wp.array2d(dtype=wp.vec3),
-    shares: wp.array2d(dtype=wp.vec2),
+    shares: wp.array2d(dtype=wp.vec3),
 ):
     """Label of each pixel's background, its light without the sun and the sun's.
 
-    The shares of sun and sky that are free are found for every fourth pixel, and -1 elsewhere.
+    The shares of sun and sky that are free are found for every fourth pixel, with a 1 behind them;
+    elsewhere are zeros.
     """
     row, column = wp.tid()
-    shares[row, column] = wp.vec2(-1.0, -1.0)
+    shares[row, column] = wp.vec3()
     if not seen[row, column]:
         return
     direction = ray_through(float(column) + 0.5, float(row) + 0.5, camera)
@@ -246,7 +247,7 @@ def paint(
                 corner = point[2]
             free = 1.0 - 0.3 * wp.exp(-3.0 * corner)
             free *= open_sky(above, normal, balls, groups, 0.2)
-        shares[row, column] = wp.vec2(share, free)
+        shares[row, column] = wp.vec3(share, free, 1.0)
     if surface == 0 and s.place != PHOTO:
         up = wp.clamp(direction[2], 0.0, 1.0)
         pale = wp.vec3(0.75, 0.8, 0.85)
