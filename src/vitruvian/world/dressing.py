@@ -76,7 +76,12 @@ def dress(
     normals = wp.empty(count, dtype=wp.vec3, device=device)
 
     def find_normals(vertices: Any, normals: Any) -> None:
-        inputs = [vertices, *(arrays[name] for name in ("faces", "face_starts", "face_around"))]
+        flat = wp.empty(len(arrays["faces"]), dtype=wp.vec3, device=device)
+        inputs = [vertices, arrays["faces"]]
+        # Of the body alone, the triangles of the extras come last and are left out.
+        used = len(flat) if len(normals) > count else len(load_rig().faces)
+        wp.launch(mesh.face_normals, used, inputs=inputs, outputs=[flat], device=device)
+        inputs = [flat, arrays["face_starts"], arrays["face_around"]]
         wp.launch(
             mesh.vertex_normals, len(normals), inputs=inputs, outputs=[normals], device=device
         )

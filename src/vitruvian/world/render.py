@@ -258,7 +258,7 @@ def _paint(
         outputs=[labels, shaded, sunlit, shares],
         device=device,
     )
-    free = _calmed(shares.numpy(), 5)
+    free = _calmed(shares.numpy(), 7)
     behind = sunlit.numpy() * free[..., :1]
     behind += shaded.numpy() * free[..., 1:]
     return np.array(labels.numpy()), behind
@@ -276,8 +276,8 @@ def _blurred(
 
 def _calmed(shares: NDArray[np.float32], size: int) -> NDArray[np.float32]:
     """(height, width, 2): mean over the neighbours that are known: a ray a pixel leaves grain."""
-    total = cv2.blur(shares, (size, size))
-    total += np.float32(1e-6)  # all is free where nothing is known
+    # All is free where nothing is known.
+    total = np.asarray(cv2.blur(shares, (size, size))) + np.float32(1e-6)
     return np.asarray(total[..., :2] / total[..., 2:])
 
 

@@ -27,9 +27,20 @@ def skin_vertices(
 
 
 @wp.kernel(enable_backward=False)
-def vertex_normals(
+def face_normals(
     vertices: wp.array(dtype=wp.vec3),
     faces: wp.array2d(dtype=int),
+    normals: wp.array(dtype=wp.vec3),
+):
+    """The normal of each triangle, as long as twice its area."""
+    face = wp.tid()
+    a = vertices[faces[face, 0]]
+    normals[face] = wp.cross(vertices[faces[face, 1]] - a, vertices[faces[face, 2]] - a)
+
+
+@wp.kernel(enable_backward=False)
+def vertex_normals(
+    faces: wp.array(dtype=wp.vec3),
     starts: wp.array(dtype=int),
     around: wp.array(dtype=int),
     normals: wp.array(dtype=wp.vec3),
@@ -38,9 +49,7 @@ def vertex_normals(
     vertex = wp.tid()
     total = wp.vec3()
     for place in range(starts[vertex], starts[vertex + 1]):
-        face = around[place]
-        a = vertices[faces[face, 0]]
-        total += wp.cross(vertices[faces[face, 1]] - a, vertices[faces[face, 2]] - a)
+        total += faces[around[place]]
     normals[vertex] = wp.normalize(total)
 
 
