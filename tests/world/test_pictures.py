@@ -25,10 +25,10 @@ SMALL = {"width": 96, "height": 128}
 @pytest.fixture(scope="module")
 def stage_of():
     """The stage of one standing person, and the room around it."""
-    from vitruvian.world.sample import _put_down, _sample_player
+    from vitruvian.world.sample import put_down, sample_player
 
     rng = np.random.default_rng(5)
-    actors, _ = _put_down(rng, [_sample_player(rng, Setting(activity="standing"), "cpu")])
+    actors, _ = put_down(rng, [sample_player(rng, Setting(activity="standing"), "cpu")])
     rotation = np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])
     center, position = np.array([48.0, 30]), np.array([0, -5.0, 1.4])
     camera = Camera(96, 128, 240.0, center, rotation, position)

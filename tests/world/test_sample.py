@@ -14,8 +14,7 @@ from vitruvian.core.errors import InputError
 from vitruvian.core.skeletons import COCO17, OPENPOSE18, WHOLEBODY133
 from vitruvian.world.clothes import MATERIALS
 from vitruvian.world.render import Camera
-from vitruvian.world.sample import SOLE, Sample, Setting, render_sample
-from vitruvian.world.sample import _sample_player as sample_player
+from vitruvian.world.sample import SOLE, Sample, Setting, render_sample, sample_player
 from vitruvian.world.surface import PARTS
 
 CROWD = Setting(width=320, height=200, people=(4, 6))
@@ -169,12 +168,12 @@ def test_key_points_follow_the_skeleton(samples):
 
 
 def test_people_stand_on_the_floor():
-    from vitruvian.world.sample import _put_down
+    from vitruvian.world.sample import put_down
 
     for index in range(25):
         rng = np.random.default_rng([9, index])
         players = [sample_player(rng, Setting(), "cpu") for _ in range(3)]
-        actors, boxes = _put_down(rng, players)
+        actors, boxes = put_down(rng, players)
         for actor, player in zip(actors, players, strict=True):
             lowest = (actor.posed.vertices + actor.shift)[:, 2].min()
             assert lowest == pytest.approx(SOLE + player.lift, abs=1e-4)

@@ -26,17 +26,16 @@ from vitruvian.world.motion import Motion, blend, sample_motion
 from vitruvian.world.render import render
 from vitruvian.world.sample import (
     SOLE,
+    Player,
     Sample,
     Setting,
-    _about_z,
-    _draw_count,
-    _Player,
-    _put_down,
-    _sample_background,
-    _sample_player,
+    draw_count,
+    place_background,
+    put_down,
+    sample_player,
 )
 from vitruvian.world.stage import Actor, Stage
-from vitruvian.world.things import Thing
+from vitruvian.world.things import Thing, about_z
 
 Floats = NDArray[np.float64]
 _SOLES = tuple(f"{side}_{part}" for side in ("left", "right") for part in ("heel", "big_toe"))
@@ -134,12 +133,12 @@ def render_clip(
         raise InputError(f"Cannot render {frames} frames at {fps} a second: give more than none.")
     setting = setting or Setting()
     rng = np.random.default_rng([seed, index, 1])
-    count = _draw_count(rng, setting)
+    count = draw_count(rng, setting)
     place = setting.place or str(rng.choice(PLACES, p=[0.3, 0.35, 0.2, 0.15]))
     times = float(rng.uniform(0, 3)) + np.arange(frames) / fps
     players, paths = [], []
     for _ in range(count):
-        player = _sample_player(rng, setting, device)
+        player = sample_player(rng, setting, device)
         motion = _perhaps_changed(rng, player, float(times[0]), float(times[-1]))
         if setting.activity is not None:
             motion = player.motion
@@ -161,12 +160,12 @@ def render_clip(
     bounds = np.array([[points.min(axis=0), points.max(axis=0)] for points in extents])
     view = sample_camera(rng, setting.width, setting.height, bounds, extents, setting.view)
     drawn, path = bool(rng.uniform() < 0.4), rng.normal(0, 1, (3, 6))
-    light = sample_light(rng, place)
     reach = float(np.abs(np.concatenate(extents)[:, :2]).max() * np.sqrt(2))
-    background = _sample_background(rng, setting, place, view, reach)
+    light = sample_light(rng, place, reach)
+    background = place_background(rng, setting, place, view, reach)
     photo = int(rng.integers(2**31))
     result = []
-    for cast, seconds in zip(casts, times, strict=True):
+    for number, (cast, seconds) in enumerate(zip(casts, times, strict=True)):
         stage = Stage(cast, things, device=device)
         since = float(seconds - times[0])
         camera = _carried(view, path, since) if (drawn if moving is None else moving) else view
@@ -176,7 +175,7 @@ def render_clip(
             for own in players
         ]
         people = annotate_people(known, cast, stage, camera, rendering)
-        image = develop(np.random.default_rng(photo), rendering.image)
+        image = develop(np.random.default_rng(photo), rendering.image, frame=number)
         scene, shown = rendering.scene, background.place
         meshes = tuple(np.asarray(points, dtype=np.float32) for points in stage.extents[:count])
         sample = Sample(seed, index, image, people, rendering, scene, shown, camera, light, meshes)
@@ -184,9 +183,7 @@ def render_clip(
     return result
 
 
-def _perhaps_changed(
-    rng: np.random.Generator, player: _Player, first: float, last: float
-) -> Motion:
+def _perhaps_changed(rng: np.random.Generator, player: Player, first: float, last: float) -> Motion:
     """The player's motion; sometimes one that turns into another on the way."""
     change, name, rest = rng.uniform(), str(rng.choice(_UPRIGHT)), rest_body(player.body)
     other = sample_motion(rng, name, rest)
@@ -198,13 +195,13 @@ def _perhaps_changed(
 
 
 def _apart(
-    rng: np.random.Generator, players: list[_Player], paths: list[list[Actor]]
+    rng: np.random.Generator, players: list[Player], paths: list[list[Actor]]
 ) -> tuple[list[Actor], list[Thing]]:
     """Starting places from which no two people meet, as far as twenty tries find them."""
     shifts = np.array([[actor.shift - own[0].shift for actor in own] for own in paths])
     tries = []
     for _ in range(20):
-        starts, things = _put_down(rng, players)
+        starts, things = put_down(rng, players)
         turns = [_turn(own[0], start) for own, start in zip(paths, starts, strict=True)]
         ways = np.array(
             [
@@ -243,7 +240,7 @@ def _carried(view: Camera, path: Floats, seconds: float) -> Camera:
     sway = (path * np.sin(2 * np.pi * rates * seconds)[:, None] / (1 + 3 * rates[:, None])).sum(0)
     small = np.radians(2.5) * sway[:3]
     x, y, z = small * (1.0, 1.0, 0.3)
-    turn = _about_z(float(np.degrees(z))) @ np.array(
+    turn = about_z(float(np.degrees(z))) @ np.array(
         [[np.cos(y), 0, np.sin(y)], [0, 1, 0], [-np.sin(y), 0, np.cos(y)]]
     )
     turn = turn @ np.array([[1, 0, 0], [0, np.cos(x), -np.sin(x)], [0, np.sin(x), np.cos(x)]])

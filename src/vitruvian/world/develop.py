@@ -11,12 +11,15 @@ from numpy.typing import NDArray
 _STEPS = 4096
 
 
-def develop(rng: np.random.Generator, linear: NDArray[np.float32]) -> NDArray[np.uint8]:
+def develop(
+    rng: np.random.Generator, linear: NDArray[np.float32], *, frame: int = 0
+) -> NDArray[np.uint8]:
     """Take a photo.
 
     Args:
         rng: Drawn from in an order that depends on the picture's size alone.
         linear: (height, width, 3): linear light.
+        frame: Of a clip: with the same draws, each has other noise.
 
     Returns:
         (height, width, 3) RGB.
@@ -26,7 +29,7 @@ def develop(rng: np.random.Generator, linear: NDArray[np.float32]) -> NDArray[np
     shaken, length, way = rng.uniform(), rng.uniform(0.006, 0.02), rng.uniform(0, np.pi)
     blur, strength = float(rng.uniform(0, 0.9)), rng.uniform(0.001, 0.012)
     packed, quality = rng.uniform(), int(rng.integers(45, 98))
-    turn = rng.integers(0, 1 << 16, 2)
+    turn = rng.integers(0, 1 << 16, 2) + frame * np.array([7919, 104729])
     # Half of the exposure follows the picture, as a camera's does; highlights roll off.
     bright = float(np.percentile(linear[::3, ::3], 90))
     exposure = gain * 0.5 / np.sqrt(0.5 * max(bright, 1e-3))

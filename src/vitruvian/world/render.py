@@ -258,7 +258,7 @@ def _paint(
         outputs=[labels, shaded, sunlit, shares],
         device=device,
     )
-    free = _calmed(shares.numpy(), 7)
+    free = _calmed(shares.numpy(), 5)
     behind = sunlit.numpy() * free[..., :1]
     behind += shaded.numpy() * free[..., 1:]
     return np.array(labels.numpy()), behind

@@ -38,7 +38,7 @@ from vitruvian.world.light import Light, sample_light
 from vitruvian.world.motion import Motion, sample_motion
 from vitruvian.world.render import Rendering, render
 from vitruvian.world.stage import Actor, Stage
-from vitruvian.world.things import Thing, make_box, sample_thing
+from vitruvian.world.things import Thing, about_z, make_box, sample_thing
 
 __all__ = ["SOLE", "RenderedPerson", "Sample", "Setting", "render_sample", "sample_crowd"]
 
@@ -145,7 +145,7 @@ class Sample:
 
 
 @dataclass(frozen=True, eq=False)
-class _Player:
+class Player:
     """A person before the picture."""
 
     body: Body
@@ -180,11 +180,11 @@ def render_sample(
     """
     setting, timings = setting or Setting(), timings or Timings()
     rng = np.random.default_rng([seed, index])
-    count = _draw_count(rng, setting)
+    count = draw_count(rng, setting)
     place = setting.place or str(rng.choice(PLACES, p=[0.3, 0.35, 0.2, 0.15]))
     with timings.stage("people and poses"):
-        players = [_sample_player(rng, setting, device) for _ in range(count)]
-        actors, things = _put_down(rng, players)
+        players = [sample_player(rng, setting, device) for _ in range(count)]
+        actors, things = put_down(rng, players)
     with timings.stage("dressing"):
         stage = Stage(actors, things, device=device)
     with timings.stage("camera, light, place"):
@@ -192,7 +192,7 @@ def render_sample(
         camera = sample_camera(rng, *size, stage.bounds[:count], extents, setting.view)
         stage.add(_sample_occluders(rng, setting, stage, camera))
         light = sample_light(rng, place, stage.reach())
-        background = _sample_background(rng, setting, place, camera, stage.reach())
+        background = place_background(rng, setting, place, camera, stage.reach())
     with timings.stage("rays"):
         rendering = render(stage, camera, light, background)
     with timings.stage("annotations"):
@@ -205,7 +205,7 @@ def render_sample(
     return Sample(seed, index, image, people, rendering, scene, place, camera, light, meshes)
 
 
-def _sample_background(
+def place_background(
     rng: np.random.Generator, setting: Setting, place: str, camera: Camera, reach: float
 ) -> Background:
     if setting.backgrounds is None:
@@ -226,14 +226,14 @@ def _sample_occluders(
 
 def sample_crowd(seed: int, index: int, setting: Setting) -> int:
     """How many people `render_sample` puts into a sample, without rendering it."""
-    return _draw_count(np.random.default_rng([seed, index]), setting)
+    return draw_count(np.random.default_rng([seed, index]), setting)
 
 
-def _draw_count(rng: np.random.Generator, setting: Setting) -> int:
+def draw_count(rng: np.random.Generator, setting: Setting) -> int:
     return int(rng.integers(setting.people[0], setting.people[1] + 1))
 
 
-def _sample_player(rng: np.random.Generator, setting: Setting, device: str) -> _Player:
+def sample_player(rng: np.random.Generator, setting: Setting, device: str) -> Player:
     """A person in a pose, at the origin, facing any way."""
     body = sample_body(rng)
     rest = rest_body(body)
@@ -251,12 +251,7 @@ def _sample_player(rng: np.random.Generator, setting: Setting, device: str) -> _
             [load_landmarks().names.index(f"{side}_hip") for side in ("left", "right")]
         ]
         seat = float(thighs[:, 2].mean()) - 0.09
-    return _Player(body, motion, angles, clothes, posed, float(facing), seat, motion.lift(moment))
-
-
-def _about_z(degrees: float) -> Floats:
-    cosine, sine = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
-    return np.array([[cosine, -sine, 0], [sine, cosine, 0], [0, 0, 1]])
+    return Player(body, motion, angles, clothes, posed, float(facing), seat, motion.lift(moment))
 
 
 def _turned(points: NDArray[np.float32], turn: Floats) -> NDArray[np.float32]:
@@ -266,7 +261,7 @@ def _turned(points: NDArray[np.float32], turn: Floats) -> NDArray[np.float32]:
     return np.stack([cosine * x - sine * y, sine * x + cosine * y, z])
 
 
-def _put_down(rng: np.random.Generator, players: list[_Player]) -> tuple[list[Actor], list[Thing]]:
+def put_down(rng: np.random.Generator, players: list[Player]) -> tuple[list[Actor], list[Thing]]:
     """Stand everyone on the floor, none within another's reach, and seats under those who sit.
 
     Some stand before another and face them.
@@ -289,7 +284,7 @@ def _put_down(rng: np.random.Generator, players: list[_Player]) -> tuple[list[Ac
             if all(np.linalg.norm(spot - other) > 0.75 * (radius + own) for other, own, _ in taken):
                 break
         taken.append((spot, radius, facing))
-        turn = _about_z(facing)
+        turn = about_z(facing)
         vertices = _turned(player.posed.vertices, turn)
         low, high = vertices.min(axis=1), vertices.max(axis=1)
         shift = np.array([*(spot - (low + high)[:2] / 2), SOLE + player.lift - float(low[2])])

@@ -45,10 +45,11 @@ def make_box(center: Sequence[float], size: Sequence[float], turn: float, color:
         color: Linear.
     """
     unit = np.array([[x, y, z] for z in (-1, 1) for y in (-1, 1) for x in (-1, 1)]) / 2
-    return Thing(unit * size @ _about_z(turn).T + np.asarray(center), _BOX_FACES, color)
+    return Thing(unit * size @ about_z(turn).T + np.asarray(center), _BOX_FACES, color)
 
 
-def _about_z(degrees: float) -> Floats:
+def about_z(degrees: float) -> Floats:
+    """(3, 3): the turn about the world's upright axis."""
     cosine, sine = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
     return np.array([[cosine, -sine, 0], [sine, cosine, 0], [0, 0, 1]])
 
@@ -76,7 +77,7 @@ def _pole(spot: Floats, radius: float, height: float, color: Color) -> Thing:
 
 
 def _bench(spot: Floats, turn: float, color: Color) -> Thing:
-    around = _about_z(turn)
+    around = about_z(turn)
     parts = (
         ((0, 0, 0.43), (1.5, 0.4, 0.05)),
         ((0, 0.2, 0.68), (1.5, 0.04, 0.36)),

@@ -65,11 +65,10 @@ def ray_through(x: float, y: float, camera: Camera):
 
 
 @wp.func
-def jitter(row: int, column: int, turn: int):
-    """A number in [0, 1) that looks random and is the same always."""
-    value = wp.uint32(row * 73856093) ^ wp.uint32(column * 19349663) ^ wp.uint32(turn * 83492791)
-    value = (value ^ (value >> wp.uint32(13))) * wp.uint32(1274126177)
-    return float((value ^ (value >> wp.uint32(16))) & wp.uint32(65535)) / 65536.0
+def spread(row: int, column: int, across: float, along: float):
+    """A number in [0, 1) for each pixel; with irrational steps neighbours' lie far from another."""
+    value = across * float(row) + along * float(column)
+    return value - wp.floor(value)
 
 
 @wp.func
@@ -119,8 +118,8 @@ def lit(
     toward, far, strength = to_light(point, light)
     side = wp.normalize(wp.cross(toward, wp.vec3(0.31, 0.55, 0.77)))
     other = wp.cross(toward, side)
-    angle = 6.2831853 * jitter(row, column, 0)
-    radius = light.size * wp.sqrt(strength * jitter(row, column, 1))
+    angle = 6.2831853 * spread(row, column, 0.8191725, 0.6710436)
+    radius = light.size * wp.sqrt(strength * spread(row, column, 0.7548777, 0.5698403))
     direction = wp.normalize(
         toward + side * (radius * wp.cos(angle)) + other * (radius * wp.sin(angle))
     )
