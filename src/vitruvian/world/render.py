@@ -96,7 +96,8 @@ def render(stage: Stage, camera: Camera, light: Light, background: Background) -
     nearest, owners, masks = _first_hits(stage, camera)
     pixels = np.flatnonzero(owners[0] >= 0)
     seen = _surfaces(stage, camera, _samples(nearest, owners, shape, pixels, 0))
-    shares = _spread(shape, pixels, _shares(stage, light, seen), 0)
+    chosen = _one_of_four(owners[0] >= 0)[pixels]
+    shares = _spread(shape, pixels[chosen], _shares(stage, light, seen, chosen), 0)
     shares = _calmed(shares, 3).reshape(-1, 2)
 
     scene, behind = _painted(stage, camera, light, background, np.any(owners < 0, axis=0))
@@ -171,14 +172,30 @@ def _surfaces(stage: Stage, camera: Camera, samples: NDArray[np.int32]) -> _Surf
     return result
 
 
-def _shares(stage: Stage, light: Light, seen: _Surfaces) -> NDArray[np.float32]:
-    """(samples, 3): the shares of sun's disc and sky that each sees, and 1; or zeros."""
-    shares = wp.empty(len(seen.samples), dtype=wp.vec3, device=stage.device)
+def _one_of_four(known: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """(height * width,): the first known pixel of every square of four."""
+    height, width = known.shape
+    padded = np.zeros((height + height % 2, width + width % 2), dtype=bool)
+    padded[:height, :width] = known
+    taken = np.zeros((padded.shape[0] // 2, padded.shape[1] // 2), dtype=bool)
+    for row, column in ((0, 0), (0, 1), (1, 0), (1, 1)):
+        corner = padded[row::2, column::2]
+        corner &= ~taken
+        taken |= corner
+    return padded[:height, :width].reshape(-1)
+
+
+def _shares(
+    stage: Stage, light: Light, seen: _Surfaces, chosen: NDArray[np.bool_]
+) -> NDArray[np.float32]:
+    """(chosen samples, 3): the shares of sun's disc and sky that each sees, and 1."""
+    places = wp.array(np.flatnonzero(chosen).astype(np.int32), dtype=int, device=stage.device)
+    shares = wp.empty(len(places), dtype=wp.vec3, device=stage.device)
     wp.launch(
         rays.sunlight,
         dim=len(shares),
         inputs=[
-            *(stage.ids, stage.boxes, seen.samples, seen.points, seen.bumped),
+            *(stage.ids, stage.boxes, places, seen.samples, seen.points, seen.bumped),
             *(light.struct, stage.balls, stage.people),
         ],
         outputs=[shares],

@@ -264,6 +264,7 @@ def surfaces(
 def sunlight(
     meshes: wp.array(dtype=wp.uint64),
     bounds: wp.array2d(dtype=wp.vec3),
+    chosen: wp.array(dtype=int),
     samples: wp.array2d(dtype=int),
     points: wp.array(dtype=wp.vec3),
     normals: wp.array(dtype=wp.vec3),
@@ -272,22 +273,16 @@ def sunlight(
     groups: int,
     shares: wp.array(dtype=wp.vec3),
 ):
-    """Whether each point sees its place of the light's disc, and the share of the sky it sees.
-
-    This is asked for every other pixel, as on a chess board, with a 1 behind; the others get zeros.
-    """
-    number = wp.tid()
+    """Whether chosen points see their place of the light's disc, the share of the sky, and 1."""
+    place = wp.tid()
+    number = chosen[place]
     point = points[number]
     toward, _far, _strength = to_light(point, light)
-    row = samples[number, 0]
-    column = samples[number, 1]
     share = float(0.0)
-    if (row + column) % 2 == 1:
-        shares[number] = wp.vec3()
-        return
     if wp.dot(normals[number], toward) > -0.2:
-        share = lit(meshes, bounds, point, light, row, column)
-    shares[number] = wp.vec3(share, open_sky(point, normals[number], balls, groups, 0.25), 1.0)
+        share = lit(meshes, bounds, point, light, samples[number, 0], samples[number, 1])
+    free = open_sky(point, normals[number], balls, groups, 0.25)
+    shares[place] = wp.vec3(share, free, 1.0)
 
 
 @wp.kernel(enable_backward=False)
