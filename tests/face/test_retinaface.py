@@ -16,8 +16,8 @@ from vitruvian.core.published import load_published, read_checkpoint
 from vitruvian.core.records import FACE_LANDMARKS
 from vitruvian.core.weights import find_weights
 from vitruvian.face.retinaface.detection import (
-    OWN_SIDES,
     MEAN,
+    OWN_SIDES,
     FaceOptions,
     RetinaFace,
     decode_faces,

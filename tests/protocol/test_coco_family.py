@@ -9,10 +9,11 @@ import pytest
 from PIL import Image
 from scipy.io import savemat
 
+from tests.pose.fakes import flic_examples
 from vitruvian.core.errors import InputError
 from vitruvian.pose.data import DATASETS
 from vitruvian.pose.datasets.coco_family import Aic, CocoWholeBody, CrowdPose
-from vitruvian.pose.datasets.flic import COLUMNS, Flic
+from vitruvian.pose.datasets.flic import Flic
 
 SAMPLES = {
     "coco_wholebody": ("coco/test_coco_wholebody.json", "coco"),
@@ -103,22 +104,7 @@ def test_the_wrong_file_is_named(data_set, tmp_path):
 
 @pytest.fixture
 def flic(tmp_path):
-    """Four people as the official file has them, from 1, half of them for training."""
-    generator = np.random.default_rng(0)
-    kinds = [(name, object) for name in ("coords", "filepath", "imgdims", "torsobox", "istrain")]
-    examples = np.zeros((1, 4), dtype=[*kinds, ("istest", object)])
-    (tmp_path / "images").mkdir()
-    for place in range(4):
-        Image.new("RGB", (120, 90)).save(tmp_path / "images" / f"film-{place}.jpg")
-        coords = np.full((2, 29), np.nan)
-        coords[:, list(COLUMNS)] = generator.uniform(20, 80, (2, 11))
-        entry = examples[0, place]
-        entry["coords"], entry["filepath"] = coords, f"film-{place}.jpg"
-        entry["imgdims"], entry["torsobox"] = [90, 120, 3], [31, 21, 61, 71]
-        entry["istrain"], entry["istest"] = place < 2, place >= 2
-    examples[0, 2]["coords"][:, 12] = np.nan
-    savemat(tmp_path / "examples.mat", {"examples": examples})
-    return tmp_path, examples
+    return tmp_path / "flic", flic_examples(tmp_path / "flic")
 
 
 def test_flic_reads_its_structure(flic):
