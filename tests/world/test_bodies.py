@@ -106,7 +106,8 @@ def test_the_posed_mesh_is_annys():
 
     rig = load_rig()
     model = anny.Anny(phenotypes="all", facial_actions="all", phenotype_blendshapes=RANK)
-    body = sample_body(np.random.default_rng(4))
+    drawn = sample_body(np.random.default_rng(4))
+    body = Body(drawn.phenotype, drawn.actions, drawn.skin)  # features are ours
     turns = np.random.default_rng(5).normal(0, 0.3, (len(rig.bones), 3))
     rotations = Rotation.from_rotvec(turns).as_matrix()
     pose = torch.eye(4, dtype=torch.float64).repeat(1, len(rig.bones), 1, 1)

@@ -21,7 +21,7 @@ from vitruvian.core.weights import cache_folder
 RANK = 64
 """Blend shapes that stand for anny's 310 of phenotypes: 0.4 mm off on average over the range."""
 
-LAYOUT = 3
+LAYOUT = 4
 """Number of the cache file's layout: raised where the arrays below change."""
 
 _EYES, _CHEEKS = ("l-eye-", "r-eye-"), ("l-cheek-", "r-cheek-")
