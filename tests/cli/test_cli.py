@@ -174,3 +174,15 @@ def test_json_survives_a_name_that_is_no_unicode(capsys):
 def test_json_has_no_nan(capsys):
     print_json({"a": float("nan"), "b": [1.0, (float("inf"),)], "c": {"d": "é"}})
     assert json.loads(capsys.readouterr().out) == {"a": None, "b": [1.0, [None]], "c": {"d": "é"}}
+
+
+def test_hands_and_faces_are_openposes(capsys, tmp_path):
+    photo = tmp_path / "photo.png"
+    Image.new("RGB", (64, 64)).save(photo)
+    code, _, err = run(capsys, "predict", "pose/hrnet", photo, "--hands", "hand.pth")
+    assert code == 1
+    assert "leave --hands out" in err
+    missing = ("--hands", tmp_path / "hand.pth", "--out", tmp_path / "out")
+    code, _, err = run(capsys, "predict", "pose/openpose", photo, *missing)
+    assert code == 1
+    assert "no checkpoint" in err

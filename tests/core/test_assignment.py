@@ -44,3 +44,5 @@ def test_the_published_search_is_as_good(costs: np.ndarray) -> None:
 def test_ties_fall_as_in_the_package_munkres() -> None:
     costs = np.array([[1, 1, 1, 1], [0, 2, 2, 2], [2, 0, 0, 1]])
     assert munkres_assignment(costs) == [3, 0, 1]  # munkres 1.1.4
+    costs = np.array([[0, 1, 1, 0, 1], [0, 1, 0, 0, 1], [0, 1, 0, 1, 1], [0, 1, 1, 0, 0]])
+    assert munkres_assignment(costs) == [3, 2, 0, 4]  # SciPy's is as good: [0, 3, 2, 4]

@@ -72,7 +72,9 @@ def test_a_bearpaw_checkpoint_and_our_own_come_back(tmp_path) -> None:
     before = system.predict([image])[0][0].pose.joints
     system.save(tmp_path / "w.safetensors")
     loaded = vitruvian.load("pose/hourglass", tmp_path / "w.safetensors", device="cpu")
-    assert np.array_equal(before, loaded.predict([image])[0][0].pose.joints)
+    np.testing.assert_allclose(
+        loaded.predict([image])[0][0].pose.joints, before, rtol=1e-4, atol=1e-4
+    )
     state = {f"module.{key}": value for key, value in to_published(system.network).items()}
     torch.save({"state_dict": state}, tmp_path / "model_best.pth.tar")
     loaded = vitruvian.load("hourglass", tmp_path / "model_best.pth.tar", device="cpu")

@@ -88,7 +88,8 @@ def test_weights_say_what_they_are(tmp_path) -> None:
     loaded = vitruvian.load("pose/hrnet", tmp_path / "hrnet.safetensors", device="cpu")
     image = np.random.default_rng(0).integers(0, 255, (80, 60, 3), dtype=np.uint8)
     joints = system.eval().predict([image], [[[5, 5, 50, 70]]])[0][0].pose.joints
-    assert np.array_equal(joints, loaded.predict([image], [[[5, 5, 50, 70]]])[0][0].pose.joints)
+    again = loaded.predict([image], [[[5, 5, 50, 70]]])[0][0].pose.joints
+    np.testing.assert_allclose(again, joints, rtol=1e-4, atol=1e-4)
 
 
 def test_it_exports_and_folds(tmp_path) -> None:
@@ -119,3 +120,32 @@ def test_wrong_options_are_refused(tmp_path) -> None:
     torch.save(odd.state_dict(), tmp_path / "odd.pth")
     with pytest.raises(WeightsError, match="W18, W32, W48"):
         vitruvian.load("hrnet", tmp_path / "odd.pth")
+
+
+def test_weights_are_folded_once_and_say_the_same(tmp_path) -> None:
+    torch.manual_seed(0)
+    system = PoseHRNetSystem("lsp14", **SMALL)
+    with torch.no_grad():
+        for _ in range(3):  # norms with statistics of their own
+            system.network.train()(torch.randn(4, 3, 64, 64) * 2 + 1)
+    torch.nn.init.normal_(system.network.final_layer.weight)
+    system.eval().save(tmp_path / "w.safetensors")
+    loaded = vitruvian.load("hrnet", tmp_path / "w.safetensors", device="cpu")
+    assert not any(isinstance(m, torch.nn.BatchNorm2d) for m in loaded.folded.network.modules())
+    crops = torch.randint(0, 255, (3, 3, 64, 64), dtype=torch.uint8)
+    with torch.inference_mode():
+        plain, fast = system(crops), loaded(crops)
+    assert (plain - fast).abs().max() <= 1e-5 * plain.abs().max()
+    assert set(loaded.state_dict()) == set(system.state_dict())
+    loaded.save(tmp_path / "again.safetensors")
+    again = vitruvian.load("hrnet", tmp_path / "again.safetensors", device="cpu")
+    assert torch.equal(again.network.conv1.weight, system.network.conv1.weight)
+    image = np.random.default_rng(0).integers(0, 255, (80, 60, 3), dtype=np.uint8)
+    boxes = [[0, 0, 30, 80], [20, 5, 60, 70]]
+    together = loaded.predict([image], [boxes])[0]
+    for person, box in zip(together, boxes, strict=True):
+        alone = loaded.predict([image], [[box]])[0].people[0]
+        np.testing.assert_allclose(person.pose.joints, alone.pose.joints, atol=1e-4)
+    loaded.network = torch.nn.Identity()  # another network is not overlooked
+    with torch.inference_mode():
+        assert loaded(crops).shape == crops.shape

@@ -9,16 +9,16 @@ from hypothesis import strategies as st
 
 from vitruvian.core.skeletons import OPENPOSE18
 from vitruvian.pose.openpose.grouping import (
-    AFFINITY_CHANNELS,
-    LIMBS,
     GroupingOptions,
     find_peaks,
     group_people,
     match_limbs,
     score_limbs,
 )
+from vitruvian.pose.openpose.tables import BODY_18
 from vitruvian.pose.openpose.targets import draw_affinities, draw_heatmaps
 
+LIMBS, AFFINITY_CHANNELS = BODY_18.limbs, BODY_18.channels
 SIZE = (46, 82)
 STRIDE = 8
 # What v1's targets are read with: fields drawn at cell corners.

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 
 from vitruvian.core.errors import InputError
 from vitruvian.core.skeletons import COCO17, MPII16
+from vitruvian.pose.data import TopDownCrops
+from vitruvian.pose.datasets.coco import CocoKeypoints, write_fake_coco
 from vitruvian.pose.topdown import (
     Augmentation,
     Crop,
@@ -168,3 +170,23 @@ def test_half_body_takes_one_half() -> None:
 def test_a_box_without_an_area_is_refused(box: list[float]) -> None:
     with pytest.raises(InputError):
         Crop.of_box(box, (48, 64))
+
+
+def test_crops_show_half_of_a_body_as_often_as_asked(tmp_path) -> None:
+    people = CocoKeypoints("train", write_fake_coco(tmp_path, 3))
+    plain = TopDownCrops(people, (48, 64), augment={"scale": 0, "rotation": 0, "flip": 0})
+    halved = TopDownCrops(people, (48, 64), augment=plain.augment, halves=1.0)
+    kinds = set()
+    for index, person in enumerate(people.people):
+        parts = [np.arange(17) < 11, np.arange(17) >= 11]
+        middles = [person.joints[person.labelled & part, :2].mean(axis=0) for part in parts]
+        found = [halved[index, epoch]["center"].numpy() for epoch in range(8)]
+        assert all(min(np.abs(m - center).max() for m in middles) < 1e-3 for center in found)
+        kinds |= {int(np.abs(center - middles[0]).max() < 1e-3) for center in found}
+        np.testing.assert_allclose(plain[index]["center"], person.center)
+    assert kinds == {0, 1}
+    few = people.people[0].joints
+    few[8:, 2] = 0
+    np.testing.assert_allclose(halved[0]["center"], people[0].center)
+    still = TopDownCrops(people, (48, 64), halves=1.0)
+    np.testing.assert_allclose(still[1]["center"], people[1].center)

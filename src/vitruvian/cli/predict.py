@@ -25,6 +25,8 @@ Examples:
 
   vitruvian predict pose/openpose photo.jpg
 
+  vitruvian predict pose/openpose photo.jpg --weights pose_iter_584000.pth --hands hand.pth
+
   vitruvian predict image/classification photo.jpg --weights runs/mine/weights.safetensors
 
   vitruvian predict pose/simple_baseline crop.jpg --weights runs/mine/weights.safetensors
@@ -49,6 +51,14 @@ def predict(
     box: Annotated[
         list[str] | None,
         typer.Option(metavar="X1,Y1,X2,Y2", help="A person's box in pixels; may be repeated."),
+    ] = None,
+    face: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="OpenPose: weights of its face network, 70 points."),
+    ] = None,
+    hands: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="OpenPose: weights of its hand network, 21 points."),
     ] = None,
     scene: Annotated[
         str | None, typer.Option(metavar="PHOTO", help="Tracks: the scene, to draw on.")
@@ -90,8 +100,14 @@ def predict(
     if precision not in get_args(Precision):
         raise UnknownNameError("precision", precision, get_args(Precision))
 
+    details = {key: file for key, file in (("face", face), ("hands", hands)) if file is not None}
+    if details and find_card(system).path != "pose/openpose":
+        raise InputError(
+            f"{system} has no networks of faces and hands: leave --{min(details)} out."
+        )
+
     def loaded() -> Any:
-        return load(system, weights, device, cast("Precision", precision))
+        return load(system, weights, device, cast("Precision", precision), **details)
 
     options = TrackOptions(scene, homography, frame, samples)
     if find_card(system).takes == "tracks":

@@ -94,6 +94,8 @@ class TorchRunner:
         """Run the network."""
         with self._torch.inference_mode(), self._chosen.autocast():
             outputs = self._network(self._torch.from_numpy(images).to(self._chosen.device))
+        if isinstance(outputs, self._torch.Tensor):  # of a network with one output
+            outputs = (outputs,)
         return [output.float().cpu().numpy() for output in outputs]
 
     @property

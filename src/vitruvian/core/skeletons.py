@@ -339,6 +339,15 @@ HALPE136 = Skeleton(
     (*COCO17.sigmas, *(0.08,) * 3, *(0.089,) * 6, *(0.015,) * 110),
 )
 
+_PUPILS = ("right_pupil", "left_pupil")
+
+OPENPOSE137 = Skeleton(
+    "openpose137",
+    (*OPENPOSE25.joints, *WHOLEBODY133.joints[23:91], *_PUPILS, *WHOLEBODY133.joints[91:]),
+    (*OPENPOSE25.edges, *WHOLEBODY133.edges[len(COCO17.edges) + len(_FEET) :]),
+)
+"""BODY_25 with the 70 points of the face and 21 of each hand."""
+
 H36M17 = Skeleton(
     "h36m17",
     (
@@ -362,7 +371,7 @@ SKELETONS: dict[str, Skeleton] = {
     skeleton.name: skeleton
     for skeleton in (
         *(COCO17, OPENPOSE18, OPENPOSE25, MPII16, LSP14, CROWDPOSE14, AIC14, POSETRACK17, FLIC11),
-        *(WHOLEBODY133, HALPE136, H36M17),
+        *(WHOLEBODY133, HALPE136, OPENPOSE137, H36M17),
     )
 }
 

@@ -95,14 +95,20 @@ class AEHourglass(nn.Module):
 
         Height and width are multiples of 4 · 2^levels: 64 as published.
         """
-        x = self.stem(image)
+        return self.forward_features(image)[0]
+
+    def forward_features(
+        self, image: Float[Tensor, "batch 3 height width"]
+    ) -> tuple[list[Tensor], Float[Tensor, "batch features height/4 width/4"]]:
+        """The maps of each stack, and what the last ones are made from."""
+        x = feature = self.stem(image)
         found = []
         for place, (hourglass, out) in enumerate(zip(self.hourglasses, self.outs, strict=True)):
             feature = hourglass(x)
             found.append(out(feature))
             if place < len(self.from_maps):
                 x = x + self.from_maps[place](found[-1]) + self.from_feature[place](feature)
-        return found
+        return found, feature
 
     def published_keys(self) -> dict[str, str]:
         """Our keys → the published ones."""

@@ -108,8 +108,19 @@ def parse_people(
         (people, joints, 3 + tags): x, y in pixels of the map, height, tags; all 0 for a joint that
         was not found. Scores (people,): mean height of all joints before the refinement.
     """
-    joints, scores, found = find_candidates(heatmaps, tags, options)
-    people = adjust_joints(group_joints(joints, scores, found, options), heatmaps.cpu().numpy())
+    people = group_joints(*find_candidates(heatmaps, tags, options), options)
+    return finish_people(people, heatmaps, tags, refine=refine)
+
+
+def finish_people(
+    people: Floats,
+    heatmaps: Float[Tensor, "joints height width"],
+    tags: Float[Tensor, "maps height width tags"],
+    *,
+    refine: bool = True,
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Grouped joints (people, joints, 3 + tags), as indices → what `parse_people` returns."""
+    people = adjust_joints(people, heatmaps.cpu().numpy())
     if not len(people):
         return people, np.zeros(0, dtype=np.float32)
     mean = people[..., 2].mean(axis=1)

@@ -132,11 +132,21 @@ class BottomUpSystem(NormedSystem):
 
     def forward(self, image: UInt8[Tensor, "batch 3 height width"]) -> list[Tensor]:
         """The network's maps of RGB pictures."""
-        return list(self.network((image.float() - self.mean) / self.deviation))
+        return list(self.network(self.normalised(image)))
+
+    def normalised(
+        self, image: UInt8[Tensor, "batch 3 height width"]
+    ) -> Float[Tensor, "batch 3 height width"]:
+        """RGB pictures as the network sees them."""
+        return (image.float() - self.mean) / self.deviation
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """`heatmaps`, `push` and `pull`, each summed over the network's stages (section 3)."""
-        stages = self.stages(self(batch["image"]))
+        return self.map_losses(self(batch["image"]), batch)
+
+    def map_losses(self, outputs: Sequence[Tensor], batch: Batch) -> dict[str, Tensor]:
+        """The losses of the network's maps."""
+        stages = self.stages(outputs)
         terms: dict[str, list[Tensor]] = {"heatmaps": [], "push": [], "pull": []}
         for stage in stages:
             target = batch[f"target{stage.stride}"]
@@ -204,13 +214,23 @@ class BottomUpSystem(NormedSystem):
                 heatmaps, found = self.read(torch.from_numpy(pixels.copy()).to(self.device))
             total += F.interpolate(heatmaps[None].float(), (height, width), mode="bilinear")[0]
             tags = found.float() if scale == 1 else tags
-        mean = total / len(self.scales)
-        people, scores = parse_people(mean, tags, self.grouping, refine=self.refine)
+        mean = _inside(total / len(self.scales), base, image.shape[:2])
+        people, scores = self.group(mean, tags, base.sample(image))
         people = people[..., :3]
         known = people[..., 2:] > 0
         people[..., :2] = base.to_picture(people[..., :2])
         people[..., 2] = people[..., 2].clip(0, 1)
         return (people * known).astype(np.float32), scores
+
+    def group(
+        self,
+        heatmaps: Float[Tensor, "joints height width"],
+        tags: Float[Tensor, "maps height width tags"],
+        picture: UInt8[NDArray[Any], "height width 3"],
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """The people that the maps of a picture at scale 1 show, as `parse_people` gives them."""
+        del picture  # for groupings that look at it once more
+        return parse_people(heatmaps, tags, self.grouping, refine=self.refine)
 
     def _crop(self, image: NDArray[np.uint8]) -> Crop:
         """The whole picture at scale 1, filled up with black; at most four times `size` long."""
@@ -230,11 +250,8 @@ class BottomUpSystem(NormedSystem):
             InputError: they do not.
             WeightsError: the backbone's checkpoint is damaged or another network's.
         """
-        if stage == "fit" and self.backbone:
-            own = self.network.state_dict()
-            head = {key: value for key, value in own.items() if key.startswith(self.head)}
-            state = self.backbone_state(read_checkpoint(self.backbone))
-            load_published(self.network, {**state, **head}, origin=self.backbone)
+        if stage == "fit":
+            self.load_backbone()
         trainer: Any = self.trainer
         data = trainer.datamodule
         if data is not None and not set(self.strides) <= set(data.strides):
@@ -242,6 +259,14 @@ class BottomUpSystem(NormedSystem):
                 f"The network's maps have strides {self.strides}, the data's {data.strides}: set "
                 "data.strides to the network's."
             )
+
+    def load_backbone(self) -> None:
+        """Put the backbone's weights into the network, where there is a backbone."""
+        if self.backbone:
+            own = self.network.state_dict()
+            head = {key: value for key, value in own.items() if key.startswith(self.head)}
+            state = self.backbone_state(read_checkpoint(self.backbone))
+            load_published(self.network, {**state, **head}, origin=self.backbone)
 
     def backbone_state(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The entries of a backbone's checkpoint that the network has a place for."""
@@ -273,6 +298,22 @@ def _merged(stages: Sequence[Maps], size: tuple[int, int]) -> tuple[Tensor, Tens
     heatmaps = torch.stack([grown(stage.heatmaps) for stage in stages]).mean(dim=0)
     tags = [grown(stage.tags) for stage in stages if stage.tags is not None]
     return heatmaps, tags[-1]
+
+
+def _inside(heatmaps: Tensor, crop: Crop, size: tuple[int, ...]) -> Tensor:
+    """Heat maps without what they show beyond the picture, where no network is trained.
+
+    Args:
+        heatmaps: (joints, height, width) of the crop.
+        crop: The whole picture with what fills it up.
+        size: Height and width of the picture.
+    """
+    corners = crop.to_crop([[0, 0], [size[1], size[0]]])
+    (left, top), (right, bottom) = np.floor(corners[0]), np.ceil(corners[1])
+    kept = torch.zeros_like(heatmaps)
+    rows, columns = slice(max(int(top), 0), int(bottom)), slice(max(int(left), 0), int(right))
+    kept[:, rows, columns] = heatmaps[:, rows, columns]
+    return kept
 
 
 def _person(pose: Pose, score: float, number: int) -> Person:

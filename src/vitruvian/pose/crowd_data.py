@@ -283,21 +283,25 @@ class CrowdData(LightningDataModule):
     def pictures(self, part: str) -> Pictures:
         """The pictures of a part: "train", "val" or "test"."""
         if part not in self._loaded:
-            kind: Any = DATASETS[self.dataset]
-            people = kind(self.splits[part], self.root)
-            options: dict[str, Any] = {"augment": self.augment if part == "train" else None}
-            if part == "train":
-                seed = int(os.environ.get("PL_GLOBAL_SEED", "0"))
-                options["seed"] = seed if self.seed is None else self.seed
-            self._loaded[part] = Pictures(
-                people,
-                self.size,
-                strides=self.strides,
-                sigma=self.sigma,
-                side=self.side,
-                **options,
-            )
+            self._loaded[part] = self.load(part)
         return self._loaded[part]
+
+    def load(self, part: str) -> Pictures:
+        """Read the pictures of a part."""
+        kind: Any = DATASETS[self.dataset]
+        return Pictures(
+            kind(self.splits[part], self.root),
+            self.size,
+            strides=self.strides,
+            sigma=self.sigma,
+            side=self.side,
+            augment=self.augment if part == "train" else None,
+            seed=self.drawing_seed(),
+        )
+
+    def drawing_seed(self) -> int:
+        """What order and augmentation are a function of."""
+        return int(os.environ.get("PL_GLOBAL_SEED", "0")) if self.seed is None else self.seed
 
     def train_dataloader(self) -> DataLoader:
         """Shuffled, augmented; goes on inside an epoch where the trainer does."""

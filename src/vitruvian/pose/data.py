@@ -30,7 +30,7 @@ from vitruvian.core.errors import UnknownNameError
 from vitruvian.core.files import whole_file
 from vitruvian.core.sampling import one_thread, resumable_sampler
 from vitruvian.core.training import say
-from vitruvian.pose.datasets.base import PoseDataset
+from vitruvian.pose.datasets.base import PersonAnnotation, PoseDataset
 from vitruvian.pose.datasets.coco import CocoKeypoints
 from vitruvian.pose.datasets.coco_family import (
     Aic,
@@ -46,7 +46,14 @@ from vitruvian.pose.datasets.mpii import Mpii
 from vitruvian.pose.datasets.own import OwnPoints
 from vitruvian.pose.datasets.world import RenderedPeople
 from vitruvian.pose.heatmaps import TargetKind, encode_joints
-from vitruvian.pose.topdown import Augmentation, Crop, draw_augmentation, grow_to_aspect
+from vitruvian.pose.topdown import (
+    UNIT,
+    Augmentation,
+    Crop,
+    draw_augmentation,
+    grow_to_aspect,
+    half_body,
+)
 
 DATASETS: dict[str, type[PoseDataset]] = {
     "aic": Aic,
@@ -65,6 +72,9 @@ DATASETS: dict[str, type[PoseDataset]] = {
 
 STRIDE = 4
 """Pixels of the crop in one of the map."""
+HALF_BODY = 8
+"""Half a body is cut out only of people with more labelled joints than this."""
+_LOWER = ("hip", "knee", "ankle", "toe", "heel")
 
 
 class TopDownCrops(Dataset[dict[str, Tensor]]):
@@ -76,6 +86,7 @@ class TopDownCrops(Dataset[dict[str, Tensor]]):
         sigma: Of the target maps, in their pixels.
         encoding: As `kind` of `gaussian_targets`.
         augment: Arguments of `draw_augmentation`; None: plain crops.
+        halves: How often a crop shows the upper or the lower body alone (HRNet: 0.3 on COCO).
         seed: A sample is a function of (seed, epoch, index), whatever process makes it.
     """
 
@@ -87,9 +98,13 @@ class TopDownCrops(Dataset[dict[str, Tensor]]):
         sigma: float = 2.0,
         encoding: TargetKind = "biased",
         augment: dict[str, float] | None = None,
+        halves: float = 0.0,
         seed: int = 0,
     ) -> None:
         self.people = people
+        self.halves = halves
+        joints = people.skeleton.joints
+        self.upper = [i for i, name in enumerate(joints) if not name.endswith(_LOWER)]
         self.size = size
         self.sigma = sigma
         self.encoding: TargetKind = encoding
@@ -104,11 +119,13 @@ class TopDownCrops(Dataset[dict[str, Tensor]]):
         index, epoch = item if isinstance(item, tuple) else (item, 0)
         people = self.people.of_epoch(epoch)
         person = people[index]
-        change = Augmentation()
+        change, center, size = Augmentation(), person.center, person.size
         if self.augment is not None:
             random = np.random.default_rng((self.seed, epoch, index))
             change = draw_augmentation(random, **self.augment)
-        crop = crop_of(person.center, person.size, self.size, change, udp=self.encoding == "udp")
+            if self.halves and person.labelled.sum() > HALF_BODY and random.random() < self.halves:
+                center, size = self._half(person, random)
+        crop = crop_of(center, size, self.size, change, udp=self.encoding == "udp")
         joints = person.joints
         if change.flip:
             joints = joints[people.skeleton.flip_order]
@@ -130,6 +147,16 @@ class TopDownCrops(Dataset[dict[str, Tensor]]):
             "size": torch.from_numpy(np.asarray(crop.size, dtype=np.float32)),
             "index": torch.tensor(index),
         }
+
+    def _half(
+        self, person: PersonAnnotation, random: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Middle and size of a window around half of a person."""
+        aspect = self.size[0] / self.size[1]
+        found = half_body(person.joints[:, :2], person.labelled, self.upper, aspect, random)
+        if found is None or not found[1].min() > 0:
+            return person.center, person.size
+        return found[0], found[1] * UNIT
 
 
 def crop_of(
@@ -171,6 +198,7 @@ class TopDownData(LightningDataModule):
         rotation: Augmentation: deviation of the rotation, in degrees.
         rotation_probability: How often any rotation is done.
         flip: How often a crop is mirrored.
+        halves: How often a crop shows the upper or the lower body alone.
         train_split: Part that is trained on.
         val_split: Part that chooses the best epoch.
         test_split: Part that is reported.
@@ -195,6 +223,7 @@ class TopDownData(LightningDataModule):
         rotation: float = 40.0,
         rotation_probability: float = 0.6,
         flip: float = 0.5,
+        halves: float = 0.0,
         train_split: str = "train",
         val_split: str = "validation",
         test_split: str = "test",
@@ -218,6 +247,7 @@ class TopDownData(LightningDataModule):
             "rotation_probability": rotation_probability,
             "flip": flip,
         }
+        self.halves = halves
         self.splits = {"train": train_split, "val": val_split, "test": test_split}
         self.detections = detections
         self.skip_bad = skip_bad
@@ -252,7 +282,7 @@ class TopDownData(LightningDataModule):
     def train_dataloader(self) -> DataLoader:
         """Shuffled, augmented; goes on inside an epoch where the trainer does."""
         seed = int(os.environ.get("PL_GLOBAL_SEED", "0")) if self.seed is None else self.seed
-        crops = self._crops("train", augment=self.augment, seed=seed)
+        crops = self._crops("train", augment=self.augment, halves=self.halves, seed=seed)
         sampler = resumable_sampler(crops, self.trainer, self.batch_size, seed)
         return self._loader(crops, sampler=sampler, drop_last=len(sampler) > self.batch_size)
 

@@ -151,10 +151,12 @@ def _face_vertices(rig: Rig) -> dict[str, int]:
 
 
 def _other_vertices(rig: Rig) -> dict[str, int]:
-    """The crown, and the tips of the fingers."""
+    """The crown, the pupils, and the tips of the fingers."""
     skin = np.where(np.abs(rig.canonical[:, 0]) < 0.003, rig.canonical[:, 2], -1)
     result = {"head_top": int(skin.argmax())}
     for side, letter in (("left", "L"), ("right", "R")):
+        front = np.flatnonzero(_region_vertices(rig, f"eye_front.{letter}"))
+        result[f"{side}_pupil"] = int(front[rig.canonical[front, 1].argmin()])
         for number, finger in enumerate(_FINGERS, start=1):
             base = rig.canonical[_bone_vertices(rig, f"finger{number}-2.{letter}")].mean(axis=0)
             tip = _bone_vertices(rig, f"finger{number}-3.{letter}")

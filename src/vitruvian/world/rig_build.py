@@ -171,7 +171,7 @@ def _compact(
     seen = np.sqrt(values[known])[:, None] * (vectors[:, known].T @ flat)
     strength, left = np.linalg.eigh(seen @ seen.T)
     basis = (left[:, ::-1][:, :rank].T @ seen) / np.sqrt(strength[::-1][:rank, None])
-    # A vector's sign is free: its first large entry is positive; left and right tie for the largest.
+    # The sign is free: the first large entry is positive; left and right tie for the largest.
     large = np.abs(basis) > 0.999 * np.abs(basis).max(axis=1, keepdims=True)
     basis *= np.sign(np.take_along_axis(basis, large.argmax(axis=1)[:, None], axis=1))
     ends = np.cumsum([own[0].size for own in shapes])[:-1]

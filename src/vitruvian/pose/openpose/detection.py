@@ -5,26 +5,32 @@ Needs no PyTorch: with ONNX Runtime the people of a photo are found without impo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vitruvian.core.inference import OneNetwork, Preprocessor, Runner
+from vitruvian.core.card import find_card
+from vitruvian.core.errors import InputError, WeightsError
+from vitruvian.core.inference import Backend, OneNetwork, Preprocessor, Runner, make_runner
 from vitruvian.core.records import Frame, Person, Pose
-from vitruvian.core.skeletons import OPENPOSE18
 from vitruvian.core.timing import Timings
-from vitruvian.core.weights import Weights
+from vitruvian.core.weights import Weights, find_weights
+from vitruvian.pose.openpose.details import with_details
 from vitruvian.pose.openpose.grouping import GroupingOptions, group_people
+from vitruvian.pose.openpose.kinds import build, builder, detail_builder, find_kind
 from vitruvian.pose.openpose.scales import join_scales
 
 if TYPE_CHECKING:
     from torch import nn
 
+    from vitruvian.core.device import Precision
+
 STRIDE = 8
-SIZE_MULTIPLE = 16  # of the network's input
+SIZE_MULTIPLE = 16  # of the embedded network's input
 
 # Found on 20 COCO photos: with two scales, weak joints and limbs may count, and fragments may not.
 OPTIONS = GroupingOptions(joint_threshold=0.04, min_support=0.7, min_joints=5, min_score=0.25)
@@ -38,7 +44,7 @@ class OpenPose(OneNetwork):
     """Finds the people of pictures.
 
     Args:
-        runner: The network: BGR in [-1, 1] → heat maps and affinity fields at an eighth.
+        runner: The network: BGR as its kind wants it → heat maps and affinity fields at an eighth.
         weights: What the runner runs, for the records.
         options: Of the grouping.
         height: Of the network's input in pixels; the width follows from the picture.
@@ -46,6 +52,9 @@ class OpenPose(OneNetwork):
         weak_score: Where given, people down to this score come out too, for a caller who has other
             evidence of them, such as a face.
         timings: Where the stages' times are added.
+        kind: Which network the runner runs, one of `kinds.KINDS`.
+        face: The network of faces; where given, people come out in `OPENPOSE137`.
+        hands: The network of hands; likewise.
     """
 
     def __init__(
@@ -57,23 +66,65 @@ class OpenPose(OneNetwork):
         scales: Sequence[float] = SCALES,
         weak_score: float | None = None,
         timings: Timings | None = None,
+        kind: str = "mobilenet",
+        face: Runner | None = None,
+        hands: Runner | None = None,
     ) -> None:
         self.runner = runner
         self.weights = weights
-        self.options = options or OPTIONS
+        self.kind = find_kind(kind)
+        self.table = self.kind.table
+        self.face, self.hands = face, hands
+        self.options = options or replace(OPTIONS, affinity_offset=self.kind.affinity_offset)
         self.weak_score = weak_score
         self.height = height
         self.scales = tuple(scales)
         self.timings = timings or Timings()
         # Beyond the picture the input is mid-grey, as the network's own padding.
-        self._preprocess = Preprocessor(SIZE_MULTIPLE, mean=(127.5,) * 3, scale=1 / 127.5)
+        kind_of = self.kind
+        self._preprocess = Preprocessor(kind_of.multiple, (kind_of.mean,) * 3, kind_of.scale)
 
     @staticmethod
     def build() -> nn.Module:
         """The embedded network, without weights."""
-        from vitruvian.pose.openpose.mobilenet import MobileNetOpenPose
+        return build("mobilenet")
 
-        return MobileNetOpenPose()
+    @classmethod
+    def from_weights(
+        cls,
+        weights: Weights,
+        device: str = "auto",
+        precision: Precision = "auto",
+        backend: Backend = "auto",
+        face: str | Path | None = None,
+        hands: str | Path | None = None,
+        **options: Any,
+    ) -> Self:
+        """The detector with weights that `find_weights` found.
+
+        Args:
+            weights: Of any of the body networks; the checkpoint shows which.
+            device: As in `choose_device`.
+            precision: Likewise.
+            backend: As in `make_runner`.
+            face: A checkpoint of the face network; None: no faces.
+            hands: A checkpoint of the hand network; None: no hands.
+            options: As the class has them.
+
+        Raises:
+            WeightsError: a checkpoint is damaged, or of none of these networks.
+        """
+        how: dict[str, Any] = {"device": device, "precision": precision}
+        kind, network = "mobilenet", cls.build
+        if weights.tier == "own":
+            kind, network = _read(weights.file, builder)
+        found = {"face": face, "hands": hands}
+        for name, file in found.items():
+            if file is not None:
+                own = find_weights(find_card("openpose"), Path(file))
+                options[name] = make_runner(_read(own.file, detail_builder), own, **how)
+        runner = make_runner(network, weights, backend=backend, **how)
+        return cls(runner, weights, kind=kind, **options)
 
     def detect(
         self, images: Sequence[NDArray[np.uint8]], *, look_again: bool = False
@@ -104,7 +155,8 @@ class OpenPose(OneNetwork):
                     np.concatenate([scores for _, scores in findings]),
                 )
                 order = np.argsort(-scores, kind="stable")
-                results.append([(Pose(OPENPOSE18, joints[i]), float(scores[i])) for i in order])
+                skeleton = self.table.skeleton
+                results.append([(Pose(skeleton, joints[i]), float(scores[i])) for i in order])
             return results
 
     def predict(self, images: Sequence[NDArray[np.uint8]]) -> list[Frame]:
@@ -115,11 +167,15 @@ class OpenPose(OneNetwork):
         """
         frames = []
         for image in images:
+            found = self.detect([image], look_again=True)[0]
+            if self.face or self.hands:
+                found = [
+                    (with_details(image, pose, self.face, self.hands), score)
+                    for pose, score in found
+                ]
             people = tuple(
                 Person(score, pose.box(), pose, id=place)
-                for place, (pose, score) in enumerate(
-                    self.detect([image], look_again=True)[0], start=1
-                )
+                for place, (pose, score) in enumerate(found, start=1)
             )
             frames.append(Frame("", 0, 0.0, image.shape[1], image.shape[0], people, (), image))
         return frames
@@ -127,7 +183,7 @@ class OpenPose(OneNetwork):
     def _look(
         self, images: Sequence[NDArray[np.uint8]], scale: float
     ) -> list[tuple[NDArray[np.float32], NDArray[np.float32]]]:
-        """Joints (people, 18, 3) in picture pixels and scores (people,) of each picture."""
+        """Joints (people, joints, 3) in picture pixels and scores (people,) of each picture."""
         height, width = images[0].shape[:2]
         rows, columns = input_size(height, width, self.height * scale)
         with self.timings.stage("resize"):
@@ -141,10 +197,24 @@ class OpenPose(OneNetwork):
                 options = replace(options, min_score=self.weak_score)
             results = []
             for maps in zip(heatmaps, affinities, strict=True):
-                joints, scores = group_people(*maps, options)
+                joints, scores = group_people(*maps, options, self.table)
                 joints[..., :2] *= cell
                 results.append((joints, scores))
             return results
+
+
+def _read(file: Path, of: Callable[[dict[str, tuple[int, ...]]], Any]) -> Any:
+    """What `of` makes of a checkpoint's keys and shapes.
+
+    Raises:
+        WeightsError: the checkpoint is damaged, or another network's.
+    """
+    from vitruvian.core.published import read_checkpoint
+
+    try:
+        return of({key: tuple(value.shape) for key, value in read_checkpoint(file).items()})
+    except InputError as error:
+        raise WeightsError(f"{file} does not fit: {error}") from error
 
 
 def input_size(height: int, width: int, wanted: float) -> tuple[int, int]:

@@ -12,8 +12,8 @@ Two things are done otherwise than in the published decoders (`published_groupin
 - The matching is the best one, as the paper has it. The published code matches greedily, which
   breaks people apart where they stand close.
 
-The first 17 kinds of limbs make a tree of the joints, so matched limbs never contradict each other
-and people are what they connect.
+Limbs make a tree of the joints (`tables.py`), so matched limbs never contradict each other and
+people are what they connect.
 
 Coordinates count cells of the maps, with the centre of the first cell at (0.5, 0.5): times the
 stride they are pixels of the network's input.
@@ -27,27 +27,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vitruvian.core.assignment import best_assignment
+from vitruvian.pose.openpose.tables import BODY_18, BodyTable
 
 Floats = NDArray[np.float32]
 Integers = NDArray[np.int64]
-
-JOINTS = 18
-
-LIMBS: Integers = np.array(
-    [
-        (1, 2), (1, 5), (2, 3), (3, 4), (5, 6), (6, 7), (1, 8), (8, 9), (9, 10), (1, 11),
-        (11, 12), (12, 13), (1, 0), (0, 14), (14, 16), (0, 15), (15, 17), (2, 16), (5, 17),
-    ]
-)  # fmt: skip
-"""(19, 2): the joints (of `OPENPOSE18`) that a limb goes from and to, in matching order."""
-
-AFFINITY_CHANNELS: Integers = np.array(
-    [12, 20, 14, 16, 22, 24, 0, 2, 4, 6, 8, 10, 28, 30, 34, 32, 36, 18, 26]
-)
-"""(19,): the affinity channel of each limb's x; its y is the next one."""
-
-SUPPORT_LIMBS = 17
-"""Limbs from this place on (ear to shoulder) only join what others began: they start no person."""
 
 _FLOOR = 0.01  # of heat: below it a map says nothing, and logarithms stay finite
 
@@ -113,7 +96,7 @@ class Limbs:
     """Limb candidates.
 
     Attributes:
-        kind: (limbs,) place in `LIMBS`.
+        kind: (limbs,) place in `BodyTable.limbs`.
         start: (limbs,) place of the first joint among the peaks.
         end: (limbs,) likewise of the second.
         score: (limbs,) mean of the field along the segment, with the distance prior.
@@ -133,24 +116,28 @@ class Limbs:
 
 
 def group_people(
-    heatmaps: Floats, affinities: Floats, options: GroupingOptions | None = None
+    heatmaps: Floats,
+    affinities: Floats,
+    options: GroupingOptions | None = None,
+    table: BodyTable = BODY_18,
 ) -> tuple[Floats, Floats]:
     """The people that the maps show.
 
     Args:
-        heatmaps: (19, height, width): 18 joints in the order of `OPENPOSE18`; the background, if
-            it is there, is not read.
-        affinities: (38, height, width).
+        heatmaps: (18 or 19, height, width): joints in the order of the table; the background, if
+            it is there, is not read. With `BODY_25`, 25 or 26.
+        affinities: (38, height, width); with `BODY_25`, 52.
         options: Thresholds.
+        table: The joints and limbs that the network knows.
 
     Returns:
-        Joints (people, 18, 3): x, y in cells, score in (0, 1], all 0 where not found; and people's
+        Joints (people, joints, 3): x, y in cells, score in (0, 1], all 0 where not found; people's
         scores (people,) in (0, 1]: the mean over their joints and limbs.
     """
     options = options or GroupingOptions()
-    peaks = find_peaks(heatmaps[:JOINTS], options.joint_threshold, options.max_candidates)
-    limbs = match_limbs(score_limbs(peaks, affinities, options))
-    return assemble_people(peaks, limbs, options)
+    peaks = find_peaks(heatmaps[: table.joints], options.joint_threshold, options.max_candidates)
+    limbs = match_limbs(score_limbs(peaks, affinities, options, table))
+    return assemble_people(peaks, limbs, options, table)
 
 
 def find_peaks(heatmaps: Floats, threshold: float, max_candidates: int = 127) -> Peaks:
@@ -215,23 +202,26 @@ def _vertex(before: Floats, centre: Floats, after: Floats) -> tuple[Floats, Floa
     return offset, slope * offset / 4
 
 
-def score_limbs(peaks: Peaks, affinities: Floats, options: GroupingOptions) -> Limbs:
+def score_limbs(
+    peaks: Peaks, affinities: Floats, options: GroupingOptions, table: BodyTable = BODY_18
+) -> Limbs:
     """All pairs of candidates that the affinity fields support as limbs.
 
     Args:
         peaks: The joint candidates.
-        affinities: (38, height, width).
+        affinities: (channels, height, width).
         options: Thresholds.
+        table: The limbs.
 
     Returns:
         Limbs with enough support and a positive score, in the order of their kinds.
     """
-    kind, start, end = _pairs(peaks)
+    kind, start, end = _pairs(peaks, table.limbs)
     across, down = peaks.x[end] - peaks.x[start], peaks.y[end] - peaks.y[start]
     length = np.maximum(np.hypot(across, down), 1e-6)
     # A field as complex numbers: one look-up for both channels, and `Re(field · conj(direction))`
     # is the dot product.
-    fields = affinities[AFFINITY_CHANNELS] + np.complex64(1j) * affinities[AFFINITY_CHANNELS + 1]
+    fields = affinities[table.channels] + np.complex64(1j) * affinities[table.channels + 1]
     share = np.linspace(0, 1, options.samples, dtype=np.float32)
     corner = options.affinity_offset - 0.5
     along = _sample(
@@ -251,15 +241,15 @@ def score_limbs(peaks: Peaks, affinities: Floats, options: GroupingOptions) -> L
     return Limbs(kind, start, end, score).take(kept)
 
 
-def _pairs(peaks: Peaks) -> tuple[Integers, Integers, Integers]:
+def _pairs(peaks: Peaks, limbs: Integers) -> tuple[Integers, Integers, Integers]:
     """Kind of limb, first and second joint candidate of all pairs that could be limbs."""
     counts = np.diff(peaks.first)
-    starts, ends = counts[LIMBS[:, 0]], counts[LIMBS[:, 1]]
+    starts, ends = counts[limbs[:, 0]], counts[limbs[:, 1]]
     pairs = starts * ends
-    kind = np.repeat(np.arange(len(LIMBS)), pairs)
+    kind = np.repeat(np.arange(len(limbs)), pairs)
     number = np.arange(pairs.sum()) - np.repeat(np.cumsum(pairs) - pairs, pairs)
     start, end = np.divmod(number, np.maximum(ends, 1)[kind])
-    return kind, start + peaks.first[LIMBS[kind, 0]], end + peaks.first[LIMBS[kind, 1]]
+    return kind, start + peaks.first[limbs[kind, 0]], end + peaks.first[limbs[kind, 1]]
 
 
 def _sample(
@@ -306,7 +296,9 @@ def match_limbs(limbs: Limbs) -> Limbs:
     return matched.take(np.argsort(-matched.score, kind="stable"))
 
 
-def assemble_people(peaks: Peaks, limbs: Limbs, options: GroupingOptions) -> tuple[Floats, Floats]:
+def assemble_people(
+    peaks: Peaks, limbs: Limbs, options: GroupingOptions, table: BodyTable = BODY_18
+) -> tuple[Floats, Floats]:
     """Joins limbs into people.
 
     A limb joins the (partial) people of its two joints. Support limbs come last, and only where no
@@ -316,6 +308,7 @@ def assemble_people(peaks: Peaks, limbs: Limbs, options: GroupingOptions) -> tup
         peaks: The joint candidates.
         limbs: Matched limbs, the surest first.
         options: Thresholds.
+        table: The joints and limbs.
 
     Returns:
         As `group_people`.
@@ -325,7 +318,7 @@ def assemble_people(peaks: Peaks, limbs: Limbs, options: GroupingOptions) -> tup
     kinds = [1 << joint for joint in peaks.joint.tolist()]  # of each person: a bit for every joint
     limb_scores = [0.0] * len(peaks)
     limb_counts = [0] * len(peaks)
-    is_support = limbs.kind >= SUPPORT_LIMBS
+    is_support = np.isin(limbs.kind, table.support)
     for place in np.argsort(is_support, kind="stable").tolist():
         start, end = owner[limbs.start[place]], owner[limbs.end[place]]
         if start == end:
@@ -347,15 +340,16 @@ def assemble_people(peaks: Peaks, limbs: Limbs, options: GroupingOptions) -> tup
         found = members[person]
         total = float(peaks.score[found].sum()) + limb_scores[person]
         score = total / (len(found) + limb_counts[person])
-        if len(found) < options.min_joints or score < options.min_score:
+        body = int((peaks.joint[found] < table.counted).sum())
+        if body < options.min_joints or score < options.min_score:
             continue
-        joint = np.zeros((JOINTS, 3), dtype=np.float32)
+        joint = np.zeros((table.joints, 3), dtype=np.float32)
         joint[peaks.joint[found]] = np.stack(
             [peaks.x[found], peaks.y[found], peaks.score[found]], axis=1
         )
         joints.append(joint)
         scores.append(min(score, 1.0))
     return (
-        np.array(joints, dtype=np.float32).reshape(-1, JOINTS, 3),
+        np.array(joints, dtype=np.float32).reshape(-1, table.joints, 3),
         np.array(scores, dtype=np.float32),
     )

@@ -17,16 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from vitruvian.pose.openpose.grouping import (
-    AFFINITY_CHANNELS,
-    JOINTS,
-    LIMBS,
-    SUPPORT_LIMBS,
-    Limbs,
-)
+from vitruvian.pose.openpose.grouping import Limbs
+from vitruvian.pose.openpose.tables import BODY_18
 
 Doubles = NDArray[np.float64]
 
+JOINTS, LIMBS, AFFINITY_CHANNELS = BODY_18.joints, BODY_18.limbs, BODY_18.channels
+SUPPORT_LIMBS = BODY_18.support[0]
 SAMPLES = 10
 SAMPLE_THRESHOLD = 0.05
 MIN_SUPPORT = 0.8

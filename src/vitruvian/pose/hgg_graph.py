@@ -1,0 +1,386 @@
+"""Hierarchical graph grouping: joint candidates become people, layer by layer.
+
+Jin, Liu, Xie, Wang, Qian, Ouyang, Luo: "Differentiable Hierarchical Graph Grouping for Multi-Person
+Pose Estimation", ECCV 2020 (arXiv 2007.11864). No code was published. That candidates are the nodes
+of a graph, that edges and merged (macro) nodes are each judged at every layer, and that all of it
+is trained together with the detector is the paper's; sizes, features and thresholds here are ours.
+
+Points are pixels of the network's picture, the middle of the top-left pixel at (0.5, 0.5).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from vitruvian.core.assignment import best_assignment
+
+RELATIONS = 4
+"""Of two nodes: x, y and length of the way between them, and the difference of their tags."""
+ACCEPTED = 0.5
+"""Edges above it merge; macro nodes below it are taken apart again."""
+MATCHED = 0.5
+"""What a candidate's similarity with an annotated joint must exceed to stand for it."""
+
+
+@dataclass(frozen=True)
+class Nodes:
+    """The nodes of one picture's graph.
+
+    Attributes:
+        features: (nodes, width).
+        kinds: (nodes, joints): which kinds of joints a node has.
+        points: (nodes, 2): the mean place of its joints, weighed by their heights; as a share of
+            the picture's longer side.
+        scores: (nodes,): mean height of its joints.
+        tags: (nodes,): mean tag.
+        members: Of each node its joints, as places among the candidates.
+    """
+
+    features: Float[Tensor, "nodes width"]
+    kinds: Bool[Tensor, "nodes joints"]
+    points: Float[Tensor, "nodes 2"]
+    scores: Float[Tensor, " nodes"]
+    tags: Float[Tensor, " nodes"]
+    members: Sequence[tuple[int, ...]]
+
+    def __len__(self) -> int:
+        return len(self.members)
+
+    def facts(self) -> Float[Tensor, "nodes facts"]:
+        """What is known of each node besides its features: joints + 4 numbers."""
+        kinds = self.kinds.to(self.points.dtype)
+        return torch.cat([kinds, self.points, self.scores[:, None], self.tags[:, None]], dim=1)
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What one layer says.
+
+    Attributes:
+        nodes: The nodes it looked at.
+        pairs: (pairs, 2): first < second, of nodes that have no kind of joint in common.
+        edges: (pairs,): logit that both are of one person.
+        merged: What became of them: each new node's nodes.
+        macro: (len(merged),): logit that all joints of a new node are of one person.
+    """
+
+    nodes: Nodes
+    pairs: Int[Tensor, "pairs 2"]
+    edges: Float[Tensor, " pairs"]
+    merged: Sequence[tuple[int, ...]]
+    macro: Float[Tensor, " merged"]
+
+
+class EdgeConvolution(nn.Module):
+    """h_i ← max over neighbours j of φ(h_i, h_j - h_i, r_ij)."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.message = nn.Sequential(
+            nn.Linear(2 * width + RELATIONS, width),
+            nn.LayerNorm(width),
+            nn.ReLU(inplace=True),
+            nn.Linear(width, width),
+            nn.ReLU(inplace=True),
+        )
+
+    def forward(
+        self, nodes: Nodes, neighbours: Int[Tensor, "nodes near"]
+    ) -> Float[Tensor, "nodes width"]:
+        """The nodes' new features."""
+        own = nodes.features[:, None].expand(-1, neighbours.shape[1], -1)
+        other = nodes.features[neighbours]
+        near = relations(nodes, torch.arange(len(nodes), device=own.device)[:, None], neighbours)
+        return self.message(torch.cat([own, other - own, near], dim=-1)).amax(dim=1)
+
+
+class GraphLayer(nn.Module):
+    """Messages, edges, a merge, and a judgement of what was merged.
+
+    Args:
+        joints: Kinds of joints.
+        width: Of the nodes' features.
+        near: Neighbours that a node hears.
+    """
+
+    def __init__(self, joints: int, width: int, near: int = 32) -> None:
+        super().__init__()
+        self.near = near
+        self.messages = nn.ModuleList(EdgeConvolution(width) for _ in range(2))
+        self.edge = nn.Sequential(
+            nn.Linear(2 * width + RELATIONS, width), nn.ReLU(inplace=True), nn.Linear(width, 1)
+        )
+        self.join = encoder(width + joints + 4, width)
+        self.macro = nn.Sequential(
+            nn.Linear(width, width), nn.ReLU(inplace=True), nn.Linear(width, 1)
+        )
+
+    def forward(self, nodes: Nodes) -> tuple[Judgement, Nodes]:
+        """What it says of the nodes, and the nodes of the next layer."""
+        neighbours = nearest(nodes.points, self.near)
+        for message in self.messages:
+            nodes = replace(nodes, features=message(nodes, neighbours))
+        pairs = free_pairs(nodes.kinds)
+        first, second = pairs.unbind(dim=1)
+        one, other = nodes.features[first], nodes.features[second]
+        between = relations(nodes, first, second).abs()
+        edges = self.edge(torch.cat([(one - other).abs(), one + other, between], dim=1))[:, 0]
+        merged = merge(
+            nodes.kinds.cpu().numpy(),
+            pairs.cpu().numpy(),
+            edges.detach().float().sigmoid().cpu().numpy(),
+        )
+        macro = _encoded(self.join, join(nodes, merged))
+        judged = self.macro(macro.features)[:, 0]
+        judgement = Judgement(nodes, pairs, edges, merged, judged)
+        return judgement, take_apart(nodes, macro, judgement)
+
+
+class GraphGrouping(nn.Module):
+    """The whole hierarchy.
+
+    Args:
+        joints: Kinds of joints.
+        inputs: Channels of the feature map that candidates are read from.
+        width: Of the nodes' features.
+        layers: Of the hierarchy.
+    """
+
+    def __init__(self, joints: int, inputs: int, *, width: int = 128, layers: int = 3) -> None:
+        super().__init__()
+        self.joints = joints
+        self.encode = encoder(inputs + joints + 4, width)
+        self.layers = nn.ModuleList(GraphLayer(joints, width) for _ in range(layers))
+
+    def forward(self, nodes: Nodes) -> tuple[list[Judgement], Nodes]:
+        """What each layer says, and the nodes that are left: the people.
+
+        It stops at the layer at which nothing is merged.
+        """
+        judgements: list[Judgement] = []
+        if not len(nodes):
+            return judgements, nodes
+        nodes = _encoded(self.encode, nodes)
+        for layer in self.layers:
+            judgement, nodes = layer(nodes)
+            judgements.append(judgement)
+            if len(judgement.merged) == len(judgement.nodes):
+                break
+        return judgements, nodes
+
+
+def encoder(inputs: int, width: int) -> nn.Sequential:
+    """Two linear layers to a node's features."""
+    return nn.Sequential(
+        nn.Linear(inputs, width),
+        nn.LayerNorm(width),
+        nn.ReLU(inplace=True),
+        nn.Linear(width, width),
+        nn.ReLU(inplace=True),
+    )
+
+
+def read_nodes(
+    features: Float[Tensor, "channels height width"],
+    points: Float[Tensor, "nodes 2"],
+    kinds: Int[Tensor, " nodes"],
+    scores: Float[Tensor, " nodes"],
+    tags: Float[Tensor, " nodes"],
+    size: tuple[int, int],
+    joints: int,
+) -> Nodes:
+    """Candidates as nodes, with what the network's features are where they lie.
+
+    Args:
+        features: Of the picture.
+        points: In pixels of it.
+        kinds: Which joint each is.
+        scores: Heights of the heat maps.
+        tags: Of the first pass.
+        size: Width and height of the picture.
+        joints: How many kinds there are.
+    """
+    grid = points * 2 / points.new_tensor(size) - 1
+    read = F.grid_sample(features[None], grid[None, None].to(features.dtype), align_corners=False)
+    return Nodes(
+        read[0, :, 0].T.float(),
+        F.one_hot(kinds, joints) > 0,
+        points / max(size),
+        scores,
+        tags,
+        [(place,) for place in range(len(points))],
+    )
+
+
+def relations(
+    nodes: Nodes, first: Int[Tensor, "*pairs"], second: Int[Tensor, "*pairs"]
+) -> Float[Tensor, "*pairs 4"]:
+    """From the first node to the second: x, y, length, and difference of tags."""
+    way = nodes.points[second] - nodes.points[first]
+    length = (way.square().sum(dim=-1) + 1e-12).sqrt()
+    apart = nodes.tags[second] - nodes.tags[first]
+    return torch.cat([way, length[..., None], apart[..., None]], dim=-1)
+
+
+def nearest(points: Float[Tensor, "nodes 2"], count: int) -> Int[Tensor, "nodes near"]:
+    """The so many nodes that are nearest to each, itself among them."""
+    distance = torch.cdist(points, points)
+    return distance.topk(min(count, len(points)), dim=1, largest=False).indices
+
+
+def free_pairs(kinds: Bool[Tensor, "nodes joints"]) -> Int[Tensor, "pairs 2"]:
+    """Each pair of nodes without a kind of joint in common, once: a person has each joint once."""
+    numbers = kinds.float()
+    return ((numbers @ numbers.T) == 0).triu(diagonal=1).nonzero()
+
+
+def merge(
+    kinds: NDArray[np.bool_], pairs: NDArray[np.int64], strengths: NDArray[np.floating]
+) -> list[tuple[int, ...]]:
+    """Unite nodes along the strongest edges, never two that have a kind of joint in common.
+
+    Args:
+        kinds: (nodes, joints).
+        pairs: (pairs, 2).
+        strengths: (pairs,) in [0, 1]; those of `ACCEPTED` or less do not count. Of equal ones the
+            first pair goes first.
+
+    Returns:
+        The nodes of each group, in order of their first one; every node is in one.
+    """
+    groups = [[node] for node in range(len(kinds))]
+    owner = list(range(len(kinds)))
+    held = kinds.copy()
+    order = np.argsort(-strengths, kind="stable")
+    for one, other in pairs[order[strengths[order] > ACCEPTED]].tolist():
+        first, second = sorted((owner[one], owner[other]))
+        if first == second or (held[first] & held[second]).any():
+            continue
+        held[first] |= held[second]
+        for node in groups[second]:
+            owner[node] = first
+        groups[first] += groups[second]
+        groups[second] = []
+    return [tuple(sorted(group)) for group in groups if group]
+
+
+def join(nodes: Nodes, groups: Sequence[tuple[int, ...]]) -> Nodes:
+    """A node for each group: the greatest features, all kinds, mean place and tag."""
+    places = [list(group) for group in groups]
+    weights = [nodes.scores[place].clamp(min=1e-6)[:, None] for place in places]
+    weighed = zip(places, weights, strict=True)
+    return Nodes(
+        torch.stack([nodes.features[place].amax(dim=0) for place in places]),
+        torch.stack([nodes.kinds[place].any(dim=0) for place in places]),
+        torch.stack(
+            [(nodes.points[p] * weight).sum(dim=0) / weight.sum() for p, weight in weighed]
+        ),
+        torch.stack([nodes.scores[place].mean() for place in places]),
+        torch.stack([nodes.tags[place].mean() for place in places]),
+        [tuple(m for node in group for m in nodes.members[node]) for group in groups],
+    )
+
+
+def take_apart(nodes: Nodes, macro: Nodes, judgement: Judgement) -> Nodes:
+    """The macro nodes that stand; in place of the others what they were merged from."""
+    good = (judgement.macro.detach().sigmoid() >= ACCEPTED).tolist()
+    kept: list[int] = []
+    parts: list[int] = []
+    for place, (group, yes) in enumerate(zip(judgement.merged, good, strict=True)):
+        if yes or len(group) == 1:
+            kept.append(place)
+        else:
+            parts += group
+    return Nodes(
+        torch.cat([macro.features[kept], nodes.features[parts]]),
+        torch.cat([macro.kinds[kept], nodes.kinds[parts]]),
+        torch.cat([macro.points[kept], nodes.points[parts]]),
+        torch.cat([macro.scores[kept], nodes.scores[parts]]),
+        torch.cat([macro.tags[kept], nodes.tags[parts]]),
+        [*(macro.members[place] for place in kept), *(nodes.members[node] for node in parts)],
+    )
+
+
+def graph_losses(
+    judgements: Sequence[Judgement], owners: Int[Tensor, " candidates"]
+) -> dict[str, Tensor]:
+    """`edges` and `macro`: cross-entropies of every layer, each label with half of the weight.
+
+    Args:
+        judgements: Of the layers.
+        owners: The person that each candidate belongs to; -1: none.
+    """
+    losses: dict[str, list[Tensor]] = {"edges": [], "macro": []}
+    for judgement in judgements:
+        single = torch.stack([_owner(owners, members) for members in judgement.nodes.members])
+        first, second = judgement.pairs.unbind(dim=1)
+        same = (single[first] == single[second]) & (single[first] >= 0)
+        losses["edges"].append(balanced(judgement.edges, same))
+        whole = torch.stack([_owner(single, group) for group in judgement.merged])
+        losses["macro"].append(balanced(judgement.macro, whole >= 0))
+    return {name: torch.stack(values).sum() for name, values in losses.items() if values}
+
+
+def balanced(logits: Float[Tensor, " n"], labels: Bool[Tensor, " n"]) -> Tensor:
+    """Binary cross-entropy in which both labels weigh the same, however many there are."""
+    each = F.binary_cross_entropy_with_logits(
+        logits.float(), labels.to(torch.float32), reduction="none"
+    )
+    means = [each[chosen].mean() for chosen in (labels, ~labels) if chosen.any()]
+    return 0.5 * torch.stack(means).sum() if means else logits.sum() * 0
+
+
+def _owner(owners: Int[Tensor, " n"], places: Sequence[int]) -> Tensor:
+    """The person that all of these belong to, or -1."""
+    found = owners[list(places)]
+    return torch.where((found == found[0]).all(), found[0], -torch.ones_like(found[0]))
+
+
+def match_candidates(
+    points: NDArray[np.floating],
+    kinds: NDArray[np.int64],
+    people: NDArray[np.floating],
+    labelled: NDArray[np.bool_],
+    sigmas: Sequence[float],
+) -> NDArray[np.int64]:
+    """The annotated person that each candidate stands for, one candidate a joint; -1: none.
+
+    A candidate matches a joint of its kind where exp(-d² / (2 s² (2σ)²)) > `MATCHED`; s² is 0.53
+    of the box around the person's joints.
+
+    Args:
+        points: (candidates, 2).
+        kinds: (candidates,).
+        people: (people, joints, 2).
+        labelled: (people, joints).
+        sigmas: (joints,).
+    """
+    owners = np.full(len(points), -1, dtype=np.int64)
+    low = np.where(labelled[..., None], people, np.inf).min(axis=1)
+    high = np.where(labelled[..., None], people, -np.inf).max(axis=1)
+    sides = np.where(np.isfinite(high - low), high - low, 0)
+    areas = 0.53 * np.maximum(sides, 1).prod(axis=-1)
+    for kind, sigma in enumerate(sigmas):
+        chosen, known = np.flatnonzero(kinds == kind), np.flatnonzero(labelled[:, kind])
+        if not len(chosen) or not len(known):
+            continue
+        squared = ((points[chosen, None] - people[known, kind]) ** 2).sum(axis=-1)
+        likeness = np.exp(-squared / (2 * areas[known] * (2 * sigma) ** 2))
+        gains = np.where(likeness > MATCHED, likeness, 0)
+        for row, column in enumerate(best_assignment(gains.tolist())):
+            if column >= 0 and gains[row, column] > 0:
+                owners[chosen[row]] = known[column]
+    return owners
+
+
+def _encoded(network: nn.Module, nodes: Nodes) -> Nodes:
+    """The nodes with features made of their own and of what is known of them."""
+    return replace(nodes, features=network(torch.cat([nodes.features, nodes.facts()], dim=1)))
