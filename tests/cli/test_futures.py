@@ -12,7 +12,9 @@ from PIL import Image
 from vitruvian.cli import main
 from vitruvian.core.errors import InputError, WeightsError
 from vitruvian.core.folds import folds_of, score_recipe, train_recipe
+from vitruvian.core.load import load
 from vitruvian.core.recipes import find_recipe
+from vitruvian.motion.datasets import world
 from vitruvian.motion.datasets.eth_ucy import FOLDS, ONLY_TRAINED
 from vitruvian.motion.dscmp import Dscmp
 
@@ -57,6 +59,24 @@ def weights(tmp_path_factory):
     file = tmp_path_factory.mktemp("weights") / "w.safetensors"
     Dscmp(hidden=8).save(file)
     return file
+
+
+@pytest.mark.parametrize(
+    ("recipe", "unit", "classes"), [("dscmp_world", "m", 3), ("dscmp_heights", "heights", 0)]
+)
+def test_crowds_are_trained_on_without_any_file(recipe, unit, classes, tmp_path, monkeypatch):
+    monkeypatch.setattr(world, "COUNTS", {"train": 3, "val": 3, "test": 3})
+    name, file = find_recipe(f"motion/{recipe}")
+    settings = ["--data.batch_size", "4", "--data.crowds", "4"]
+    assert train_recipe(name, file, tmp_path / "run", [*SMALL, *settings])["epochs"] == 1
+    system = load("motion/dscmp", tmp_path / "run" / "weights.safetensors", "cpu")
+    assert system.unit == unit
+    assert system.network.scene.classes == classes
+    (found,) = system.predict([world.crowd_tracks(1, 0, unit)], frame=400)
+    assert found.unit == unit
+    assert all(np.isfinite(person.samples).all() for person in found)
+    scores = score_recipe(name, file, tmp_path / "run", None, settings)
+    assert scores["ade_scene"] > 0
 
 
 def test_every_fold_is_trained_and_scored(root, tmp_path):

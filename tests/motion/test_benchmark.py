@@ -47,7 +47,7 @@ def test_bars_and_report(benchmark, tmp_path):
     crowds = {str(people): people / 10 for people in benchmark.CROWDS}
     speed = {"crowds": crowds, "training": {"one at a time": 10.0, "64 at once": 40.0}}
     content = {"runs": runs_of(benchmark, 0.3), "seeds": 3, "machine": "a", "speed": speed}
-    assert [holds for *_, holds in benchmark.bars(content)] == [True, True, True, False]
+    assert [holds for *_, holds in benchmark.bars(content)] == [True, True, True, True, False]
     content["runs"] = runs_of(benchmark, 0.5)
     assert [holds for *_, holds in benchmark.bars(content)][:2] == [False, False]
     benchmark.write_report(content, tmp_path)
@@ -55,6 +55,41 @@ def test_bars_and_report(benchmark, tmp_path):
     assert "| DSCMP | 0.55/0.55 |" in text
     assert "0.550 ± 0.071 / 0.550 ± 0.071" in text
     assert (tmp_path / "trajectories.png").stat().st_size > 0
+
+
+def test_the_map_is_for_a_lower_error(benchmark, tmp_path):
+    runs = {
+        f"{method}/world/{seed}": {"scores": {"fde_scene": value + seed / 10}, "seconds": 1.0}
+        for method, value in (("world_map", 0.8), ("world_bare", 0.9))
+        for seed in (0, 1)
+    }
+    content = {"runs": runs, "seeds": 2, "machine": "a"}
+    assert benchmark.bars(content) == [
+        ("on simulated crowds the map lowers FDE by 5 %", "10.5 %", True)
+    ]
+
+
+def test_settings_are_compared_on_validation(benchmark, tmp_path, monkeypatch):
+    asked = []
+
+    def train(name, file, folder, options):
+        asked.append((name, options))
+        names = [f"{a}_{b}" for a in ("ade", "fde") for b in ("scene", "person", "1")]
+        return {"metrics": {f"val/{key}": float(options[1]) for key in names}}
+
+    monkeypatch.setattr(benchmark, "train", train)
+    monkeypatch.setattr(benchmark, "score", None)  # a test would fail
+    found = {
+        f"data.scale={value}/{fold}/0": benchmark.compare("data.scale", value, fold, 0, [])
+        for value in ("0", "0.5")
+        for fold in ("zara1", "world")
+    }
+    assert [name for name, _ in asked[:2]] == ["motion/dscmp_eth_ucy", "motion/dscmp_world"]
+    assert asked[0][1][:4] == ["--data.scale", "0", "--data.fold", "zara1"]
+    assert "--data.fold" not in asked[1][1]
+    lines = benchmark.comparisons({"compared": found})
+    assert "| `data.scale=0.5` | 2 | " + " | ".join(["0.500"] * 6) + " |" in lines
+    assert benchmark.comparisons({}) == []
 
 
 def test_constant_velocity_is_scored_as_written_out(benchmark, data_set, monkeypatch):

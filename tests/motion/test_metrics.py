@@ -83,3 +83,15 @@ def test_a_person_without_a_sample_near_the_end_is_missed():
     truth = np.zeros((2, 1, 2))
     futures = np.array([[[[2.5, 0.0]], [[1.9, 0]]], [[[2.5, 0]], [[2.1, 0]]]])
     assert mean_scores([score_window(futures, truth)])["misses"] == 50
+    in_pixels = score_window(10 * futures, truth, metre=10)
+    assert mean_scores([in_pixels])["misses"] == 50
+    assert mean_scores([score_window(10 * futures, truth)])["misses"] == 100
+
+
+def test_a_collision_is_measured_in_metres():
+    steps = np.arange(3.0)
+    path = np.stack([steps, np.zeros(3)], axis=-1)
+    futures = 10 * np.stack([path, path + np.array([0, 0.15])])[:, None]
+    truth = futures[:, 0]
+    assert mean_scores([score_window(futures, truth, metre=10)])["collisions"] == 100
+    assert mean_scores([score_window(futures, truth)])["collisions"] == 0

@@ -10,8 +10,9 @@ import pytest
 from vitruvian.core.errors import InputError
 from vitruvian.core.records import Frame, Person, Pose
 from vitruvian.core.skeletons import COCO17
+from vitruvian.motion.data import TrackData
 from vitruvian.motion.datasets.files import read_tracks
-from vitruvian.motion.datasets.sdd import Sdd, read_sdd
+from vitruvian.motion.datasets.sdd import TEST, TRAIN, Sdd, read_sdd
 from vitruvian.motion.datasets.trajnet import TrajNet, read_trajnet
 from vitruvian.motion.observe import observe
 from vitruvian.motion.tracks import cut_windows, is_nonlinear, join_windows, make_tracks, read_text
@@ -153,6 +154,14 @@ def box_rows(frames, lost_after):
         yield f'7 0 0 9 9 {frame} 0 0 0 "Biker"'
 
 
+def write_films(folder, films):
+    for film in films:
+        (folder / "annotations" / film).mkdir(parents=True)
+        file = folder / "annotations" / film / "annotations.txt"
+        file.write_text("\n".join(box_rows(300, 300)) + "\n")
+    return folder
+
+
 def test_sdd(tmp_path):
     for film in ("quad/video0", "deathCircle/video1"):
         (tmp_path / "annotations" / film).mkdir(parents=True)
@@ -168,13 +177,21 @@ def test_sdd(tmp_path):
     assert len(test) == 5  # the second one is lost at step 25: one window fewer
     assert np.allclose(np.diff(test.windows.tracks[0, :, 0]), 12)
     assert len(Sdd("train", tmp_path)) > len(Sdd("val", tmp_path)) > 0
+    assert len(TRAIN) == 30
+    assert len(TEST) == 17
+    assert not set(TRAIN) & set(TEST)
+    data = TrackData("sdd", root=str(tmp_path))
+    assert len(data.windows("test")) == 5
+    assert len(data.windows("val")) == len(Sdd("val", tmp_path))
+    with pytest.raises(InputError, match="holds no film of Stanford Drone Dataset for its part"):
+        Sdd("test", write_films(tmp_path / "other", ["bookstore/video5"]))
     (tmp_path / "bad.txt").write_text('0 1 2 3 4 12 0 0 0 "Pedestrian"\n0 1 2 3 4 x 0 0 0 "Cart"\n')
     with pytest.raises(InputError, match=r"bad\.txt, line 2"):
         read_sdd(tmp_path / "bad.txt")
 
 
 def test_trajnet(tmp_path):
-    lines = [json.dumps({"scene": {"id": 0, "p": 1, "s": 0, "e": 200, "fps": 2.5}})]
+    lines = [json.dumps({"scene": {"id": 0, "p": 2, "s": 0, "e": 200, "fps": 2.5}})]
     for frame, person, x, y in walk():
         lines.append(json.dumps({"track": {"f": frame, "p": person, "x": x, "y": y}}))
     guess = {"f": 0, "p": 1, "x": 9.0, "y": 9.0, "prediction_number": 0, "scene_id": 0}
@@ -182,7 +199,22 @@ def test_trajnet(tmp_path):
     (tmp_path / "val").mkdir()
     file = tmp_path / "val" / "a.ndjson"
     file.write_text("\n".join(lines) + "\n")
+    found = TrackData("trajnet", root=str(tmp_path)).windows("val")
+    assert len(found) == 1  # the scene's last 20 of 21 frames, not every window of the file
+    assert found.frames.tolist() == [10]
+    assert found.people.tolist() == [2, 1, 3]  # whom the scene asks for comes first
+    assert found.tracks[0, :, 0].tolist() == list(range(1, 21))
+    assert found.tracks[0, 0, 1] == 4
+    file.write_text("\n".join(lines[1:]) + "\n")
     assert len(TrajNet("val", tmp_path)) == 6
+    observed = [line for line in lines if '"f": 1' not in line and '"f": 2' not in line]
+    file.write_text("\n".join(observed) + "\n")
+    with pytest.raises(InputError, match="a part whose futures are in it"):
+        TrajNet("val", tmp_path)
+    file.write_text(lines[0].replace('"s": 0', '"s": null') + "\n")
+    with pytest.raises(InputError, match="line 1 is no line of TrajNet"):
+        TrajNet("val", tmp_path)
+    file.write_text("\n".join(lines) + "\n")
     assert len(read_tracks(file)[0]) == 75
     file.write_text(lines[1] + '\n{"track": {"f": 1}}\n')
     with pytest.raises(InputError, match="line 2 is no line of TrajNet"):
@@ -208,6 +240,11 @@ def test_people_of_a_clip_in_body_heights(tmp_path):
     assert tracks.positions[0] == pytest.approx([5 / 40, 100 / 40])
     found = observe(tracks, 50)
     assert np.diff(found.past[0, :, 0]) == pytest.approx([20 / 40] * 7)  # ten frames of two pixels
+    legless = [frame.people[0] for frame in frames]
+    legless[30].box[3] = 70  # the feet of one frame are not seen
+    file.write_text("".join(json.dumps(frame.to_dict()) + "\n" for frame in frames))
+    (again,) = read_tracks(file)
+    assert again.positions == pytest.approx(tracks.positions)
     file.write_text(json.dumps(frames[-1].to_dict()) + "\n")
     with pytest.raises(InputError, match="no video with people"):
         read_tracks(file)

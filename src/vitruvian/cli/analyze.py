@@ -28,6 +28,8 @@ Examples:
 
   vitruvian analyze cup.mp4 --height 256 --scales 1   faster, coarser
 
+  vitruvian analyze cup.mp4 --futures --futures-weights W.safetensors   where people may go
+
   vitruvian analyze camera:0                   a webcam, until ^C
 
 A recording of a camera or stream that was killed is closed by the next run.
@@ -60,6 +62,13 @@ def analyze(
     faces: Annotated[bool, typer.Option(help="Look for faces.")] = True,
     smooth: Annotated[bool, typer.Option(help="Smooth the joints of a video.")] = True,
     annotate: Annotated[bool, typer.Option(help="Write drawn copies into DIR/annotated.")] = True,
+    futures: Annotated[
+        bool, typer.Option("--futures", help="Draw where people may go into copies of videos.")
+    ] = False,
+    futures_weights: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="motion/dscmp in body heights, for --futures."),
+    ] = None,
     max_frames: Annotated[
         int | None,
         typer.Option(min=1, help="Stop each video or stream after so many frames.", metavar="N"),
@@ -83,6 +92,10 @@ def analyze(
     annotated/, and report.html, one page to send on. The same command again goes on where it was
     interrupted, does photos that are new, or says that all is done.
     """
+    if futures_weights is not None and not futures:
+        raise VitruvianError("--futures-weights says what --futures predicts with: give both.")
+    if futures and not annotate:
+        raise VitruvianError("--futures draws into the copies of videos: leave --no-annotate out.")
     options = _options(
         height=height,
         scales=_parse_scales(scales),
@@ -94,6 +107,7 @@ def analyze(
         backend=backend,
         max_frames=max_frames,
         annotate=annotate,
+        futures=(futures_weights or "heights") if futures else None,
     )
     errors = Console(stderr=True)
     summary = _run(inputs, out, options, errors, overwrite=overwrite)

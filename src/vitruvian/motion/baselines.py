@@ -155,8 +155,11 @@ class SocialLstm(MotionSystem):
         moves = torch.cat([past[:, -1:], future], dim=1).diff(dim=1)
         return {"likelihood": gaussian_loss(values[:, -moves.shape[1] :], moves)}
 
-    def futures_of(self, past: Tensor, scene: Tensor, samples: int) -> Tensor:
-        """See `MotionSystem`."""
+    def futures_of(
+        self, past: Tensor, scene: Tensor, samples: int, patches: Tensor | None = None
+    ) -> Tensor:
+        """See `MotionSystem`; the layout is not looked at."""
+        del patches
         found = [self.network(past, scene, drawn=k > 0)[1] for k in range(samples)]
         return torch.stack(found, dim=1)
 
@@ -238,8 +241,11 @@ class VarietyLstm(MotionSystem):
         summed = errors.new_zeros(scenes, self.samples).index_add(0, scene, errors)
         return {"variety": summed.min(dim=1).values.sum() / len(past)}
 
-    def futures_of(self, past: Tensor, scene: Tensor, samples: int) -> Tensor:
-        """See `MotionSystem`: the draws are the same for every scene."""
+    def futures_of(
+        self, past: Tensor, scene: Tensor, samples: int, patches: Tensor | None = None
+    ) -> Tensor:
+        """See `MotionSystem`: the draws are the same for every scene, layouts are not looked at."""
+        del patches
         scenes = int(scene.max()) + 1 if len(scene) else 0
         generator = torch.Generator().manual_seed(0)
         noise = torch.randn(1, samples, self.network.noise, generator=generator)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -44,6 +45,25 @@ def run_lstm(
 
 PATCH_SIZE = 12
 """Side of the cut-out of the layout that a person sees, in its cells."""
+
+BLOCK = 384
+"""People whose intermediate values are in memory together: so they stay in the processor's caches,
+and the cost of a crowd grows with its size."""
+
+
+def in_blocks(function: Callable[..., Tensor], *tensors: Tensor) -> Tensor:
+    """`function` of tensors with a row a person, `BLOCK` rows at a time.
+
+    While a network is exported the number of people is not known, and all go through at once.
+
+    Args:
+        function: Whose rows of output hang on the same rows of its inputs alone.
+        tensors: Its inputs.
+    """
+    if torch.compiler.is_exporting() or len(tensors[0]) <= BLOCK:
+        return function(*tensors)
+    pieces = zip(*(torch.split(tensor, BLOCK) for tensor in tensors), strict=True)
+    return torch.cat([function(*piece) for piece in pieces])
 
 
 class QueueContext(nn.Module):
@@ -111,12 +131,17 @@ class SocialContext(nn.Module):
             near: Rows of the people near.
             taken: Whether there is one.
         """
-        score = self.own(context)[:, None] + self.others(context)[near] + self.relation(relation)
-        score = F.leaky_relu(score.squeeze(-1), 0.2)
-        score = score.masked_fill(~taken[:, :, None], -torch.inf)
-        weight = score.softmax(dim=1)[..., None]
-        values = self.value(context)[near] * weight
-        return values.sum(1) + self.relation_value((relation * weight).sum(1))
+        others, values = self.others(context), self.value(context)
+
+        def attended(context: Tensor, relation: Tensor, near: Tensor, taken: Tensor) -> Tensor:
+            score = self.own(context)[:, None] + others[near] + self.relation(relation)
+            score = F.leaky_relu(score.squeeze(-1), 0.2)
+            score = score.masked_fill(~taken[:, :, None], -torch.inf)
+            weight = score.softmax(dim=1)[..., None]
+            told = (values[near] * weight).sum(1)
+            return told + self.relation_value((relation * weight).sum(1))
+
+        return in_blocks(attended, context, relation, near, taken)
 
 
 class SceneLatent(nn.Module):

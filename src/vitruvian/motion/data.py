@@ -8,6 +8,7 @@ A batch is a dict of S windows with N people in all:
 | `future` | (N, 12, 2) float32 | the positions that follow |
 | `scene` | (N,) int64 | place of the person's window in the batch, in order |
 | `index` | (S,) int64 | place of each window in the data set |
+| `patches` | (N, classes, 12, 12) float32 | with layouts: see `cut_patches` |
 """
 
 from __future__ import annotations
@@ -26,6 +27,10 @@ from torch.utils.data import DataLoader, Dataset, SequentialSampler
 from vitruvian.core.errors import InputError, UnknownNameError
 from vitruvian.core.sampling import one_thread, resumable_sampler
 from vitruvian.motion.datasets.eth_ucy import FOLDS, EthUcy
+from vitruvian.motion.datasets.sdd import Sdd
+from vitruvian.motion.datasets.trajnet import TrajNet
+from vitruvian.motion.datasets.world import WorldCrowds
+from vitruvian.motion.layouts import Layout, cut_patches
 from vitruvian.motion.tracks import OBSERVED, Windows
 
 
@@ -38,6 +43,7 @@ class TrackWindows(Dataset[dict[str, Tensor]]):
         scale: The logarithm of the scale is drawn from ±this.
         reverse: How often time runs backwards.
         most: A window keeps at most so many people, who are around one of them; 0: all.
+        layouts: Whether each person's surroundings are cut from the scene's layout.
         seed: A sample is a function of (seed, epoch, index), whatever process makes it.
     """
 
@@ -46,9 +52,10 @@ class TrackWindows(Dataset[dict[str, Tensor]]):
         windows: Windows,
         *,
         augment: bool = False,
-        scale: float = 0.4,
+        scale: float = 0.0,
         reverse: float = 0.0,
         most: int = 0,
+        layouts: bool = False,
         seed: int = 0,
     ) -> None:
         self.windows = windows
@@ -56,6 +63,7 @@ class TrackWindows(Dataset[dict[str, Tensor]]):
         self.scale = scale
         self.reverse = reverse
         self.most = most
+        self.layouts = layouts
         self.seed = seed
 
     def __len__(self) -> int:
@@ -69,19 +77,24 @@ class TrackWindows(Dataset[dict[str, Tensor]]):
         """The batch of windows `index`, or of (`index`, `epoch`)."""
         pairs = [item if isinstance(item, tuple) else (item, 0) for item in items]
         pieces = [self._piece(index, epoch) for index, epoch in pairs]
-        tracks = torch.from_numpy(np.concatenate(pieces))
-        counts = torch.tensor([len(piece) for piece in pieces])
-        return {
+        tracks = torch.from_numpy(np.concatenate([piece for piece, _ in pieces]))
+        counts = torch.tensor([len(piece) for piece, _ in pieces])
+        batch = {
             "past": tracks[:, :OBSERVED],
             "future": tracks[:, OBSERVED:],
             "scene": torch.arange(len(pieces)).repeat_interleave(counts),
             "index": torch.tensor([index for index, _ in pairs]),
         }
+        if self.layouts:
+            seen = [cut_patches(layout, piece[:, :OBSERVED]) for piece, layout in pieces if layout]
+            batch["patches"] = torch.cat(seen)
+        return batch
 
-    def _piece(self, index: int, epoch: int) -> NDArray[np.float32]:
+    def _piece(self, index: int, epoch: int) -> tuple[NDArray[np.float32], Layout | None]:
         tracks = self.windows.tracks[self.windows.rows(index)]
+        layout = self.windows.layouts[index]
         if not self.augment:
-            return tracks
+            return tracks, layout
         random = np.random.default_rng((self.seed, epoch, index))
         if self.most and len(tracks) > self.most:
             now = tracks[:, OBSERVED - 1]
@@ -93,7 +106,7 @@ class TrackWindows(Dataset[dict[str, Tensor]]):
         turn = np.array([[cosine, sine], [-sine * mirror, cosine * mirror]], dtype=np.float32)
         if random.random() < self.reverse:
             tracks = tracks[:, ::-1]
-        return np.ascontiguousarray(tracks @ turn)
+        return np.ascontiguousarray(tracks @ turn), layout and layout.turned(turn)
 
 
 def _as_it_is(batch: Any) -> dict[str, Tensor]:
@@ -104,8 +117,8 @@ class TrackData(LightningDataModule):
     """Training, validation and test batches of windows of tracks.
 
     Args:
-        dataset: "eth_ucy".
-        fold: The scene that is tested on; see `FOLDS`.
+        dataset: "eth_ucy", "sdd", "trajnet" or "world".
+        fold: Of ETH/UCY: the scene that is tested on; see `FOLDS`.
         root: The data set's folder; None: its own below the data root.
         batch_size: Windows a step and device.
         workers: Processes that load; 0: the training process does it.
@@ -113,21 +126,27 @@ class TrackData(LightningDataModule):
         scale: Likewise.
         reverse: Likewise.
         most: Likewise.
+        unit: Of the world's crowds: "m", or "heights" for tracks in pictures.
+        layouts: Whether people see the layout around them: of the world's crowds in metres.
+        crowds: Of the world's training; 0: as many as usual.
         seed: Of order and augmentation; None: that of `seed_everything`.
     """
 
     def __init__(
         self,
-        dataset: Literal["eth_ucy"] = "eth_ucy",
+        dataset: Literal["eth_ucy", "sdd", "trajnet", "world"] = "eth_ucy",
         *,
         fold: str = "eth",
         root: str | None = None,
         batch_size: int = 32,
         workers: int = 0,
         augment: bool = True,
-        scale: float = 0.4,
+        scale: float = 0.0,
         reverse: float = 0.0,
         most: int = 24,
+        unit: Literal["m", "heights"] = "m",
+        layouts: bool = False,
+        crowds: int = 0,
         seed: int | None = None,
     ) -> None:
         super().__init__()
@@ -135,7 +154,14 @@ class TrackData(LightningDataModule):
             raise UnknownNameError("fold of ETH/UCY", fold, FOLDS)
         if most and most < 2:
             raise InputError(f"A window needs two people or more, not {most}: raise most.")
+        if layouts and (dataset, unit) != ("world", "m"):
+            raise InputError(
+                "Only the data set 'world' in metres has layouts: set data.layouts to false."
+            )
         self.dataset = dataset
+        self.unit = unit
+        self.layouts = layouts
+        self.crowds = crowds
         self.fold = fold
         self.root = root
         self.batch_size = batch_size
@@ -148,6 +174,13 @@ class TrackData(LightningDataModule):
 
     def windows(self, part: Literal["train", "val", "test"]) -> Windows:
         """The data set's part."""
+        if self.dataset == "sdd":
+            return Sdd(part, self.root).windows
+        if self.dataset == "trajnet":
+            return TrajNet(part, self.root).windows
+        if self.dataset == "world":
+            count = self.crowds if self.crowds and part == "train" else None
+            return WorldCrowds(part, self.root, count=count, unit=self.unit).windows
         return EthUcy(self.fold, part, self.root).windows
 
     def train_dataloader(self) -> DataLoader:
@@ -159,6 +192,7 @@ class TrackData(LightningDataModule):
             scale=self.scale,
             reverse=self.reverse,
             most=self.most,
+            layouts=self.layouts,
             seed=seed,
         )
         sampler = resumable_sampler(samples, self.trainer, self.batch_size, seed)
@@ -166,12 +200,12 @@ class TrackData(LightningDataModule):
 
     def val_dataloader(self) -> DataLoader:
         """The windows as they are, in order."""
-        samples = TrackWindows(self.windows("val"))
+        samples = TrackWindows(self.windows("val"), layouts=self.layouts)
         return self._loader(samples, SequentialSampler(samples))
 
     def test_dataloader(self) -> DataLoader:
         """The windows as they are, in order."""
-        samples = TrackWindows(self.windows("test"))
+        samples = TrackWindows(self.windows("test"), layouts=self.layouts)
         return self._loader(samples, SequentialSampler(samples))
 
     def _loader(

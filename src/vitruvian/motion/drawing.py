@@ -59,11 +59,11 @@ def draw_futures(
     for person in futures.people:
         for sample in person.samples[:_MOST_LINES]:
             path = np.concatenate([person.past[-1:], sample])
-            _line(drawn, project(path, to_pixels), _SAMPLE, 1)
+            draw_line(drawn, project(path, to_pixels), _SAMPLE, 1)
     for person in futures.people:
         now = person.past[-1:]
-        _line(drawn, project(person.past[-person.seen :], to_pixels), _PAST, thick + 1)
-        _line(drawn, project(np.concatenate([now, person.truth]), to_pixels), _TRUTH, thick + 1)
+        draw_line(drawn, project(person.past[-person.seen :], to_pixels), _PAST, thick + 1)
+        draw_line(drawn, project(np.concatenate([now, person.truth]), to_pixels), _TRUTH, thick + 1)
         _dot(drawn, project(now, to_pixels)[0], _PAST, 2 * thick + 1)
     return drawn
 
@@ -93,10 +93,17 @@ def _ground(futures: Futures) -> tuple[Image, Matrix]:
     return np.full((height, width, 3), 255, dtype=np.uint8), matrix
 
 
-def _line(
+def draw_line(
     image: Image, points: NDArray[np.float64], colour: tuple[int, int, int], thick: int
 ) -> None:
-    """A line through the points, broken where one is unknown or far outside."""
+    """Draw a line through points, broken where one is unknown or far outside, in place.
+
+    Args:
+        image: (height, width, 3) RGB uint8.
+        points: (points, 2): in pixels; NaN where unknown.
+        colour: RGB.
+        thick: In pixels.
+    """
     reach = 4 * max(image.shape[:2])
     known = np.isfinite(points).all(axis=1) & (np.abs(np.nan_to_num(points)) < reach).all(axis=1)
     fixed = np.round((np.nan_to_num(points) - 0.5) * (1 << _SHIFT))

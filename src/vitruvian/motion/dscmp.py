@@ -8,6 +8,7 @@ a latent variable, inferred from the layout of the scene, makes the futures diff
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import torch
@@ -16,7 +17,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from vitruvian.core.system import Batch
-from vitruvian.motion.contexts import QueueContext, SceneLatent, SocialContext, run_lstm
+from vitruvian.motion.contexts import QueueContext, SceneLatent, SocialContext, in_blocks, run_lstm
 from vitruvian.motion.frames import own_frame, turned
 from vitruvian.motion.neighbours import nearest
 from vitruvian.motion.sampling import draw_noise
@@ -32,12 +33,13 @@ class DscmpNetwork(nn.Module):
         queue: q, hidden vectors that a queue holds.
         latent: dz.
         steps: That are predicted.
-        radius: People farther than this are not attended to, in the tracks' unit.
+        radius: People farther than this are not attended to, in metres.
         most: At most so many people are attended to, the person too.
         classes: Kinds of ground of the layout; 0: no layout.
         individual: Whether there is the individual context's refinement.
         social: Whether there is social-aware context.
-        longest: A step longer than this is taken to be this long, in the tracks' unit.
+        longest: A step longer than this is taken to be this long, in metres.
+        metre: In the tracks' unit.
     """
 
     def __init__(
@@ -54,8 +56,10 @@ class DscmpNetwork(nn.Module):
         individual: bool = True,
         social: bool = True,
         longest: float = 8.0,
+        metre: float = 1.0,
     ) -> None:
         super().__init__()
+        self.metre = metre
         self.steps = steps
         self.radius = radius
         self.most = most
@@ -98,8 +102,8 @@ class DscmpNetwork(nn.Module):
         relation = self._relations(past, moves, rotation, near) if self.social else None
         encoders: Any = self.encoders
         for layer, encoder in enumerate(encoders):
-            hidden = run_lstm(encoder, hidden)
-            context = self.individual[layer](hidden)
+            hidden = in_blocks(partial(run_lstm, encoder), hidden)
+            context = in_blocks(self.individual[layer], hidden)
             hidden = hidden + context
             if relation is not None:
                 hidden = hidden + self.socials[layer](context, relation, near, taken)
@@ -107,18 +111,21 @@ class DscmpNetwork(nn.Module):
 
     def _relations(self, past: Tensor, moves: Tensor, rotation: Tensor, near: Tensor) -> Tensor:
         """φ: where the others are, how they move and which way they go, in each one's own frame."""
-        people, count = near.shape
-        steps = past.shape[1]
-        reach = 2 * self.radius
-        apart = (past[near] - past[:, None]).clamp(-reach, reach)
-        speed = moves[near] - moves[:, None]
-        own = turned(torch.cat([apart / self.radius, speed], dim=2), rotation)
-        apart, speed = own.view(people, count, 2, steps, 2).unbind(2)
-        distance = apart.norm(dim=-1, keepdim=True)
-        ahead = apart / (distance + 0.05)
-        facing = torch.einsum("pij,pnj->pni", rotation, rotation[near][:, :, 0])
-        facing = facing[:, :, None].expand(-1, -1, steps, -1)
-        return F.relu(self.relate(torch.cat([apart, speed, distance, ahead, facing], dim=-1)))
+        steps, reach = past.shape[1], 2 * self.radius
+
+        def related(place: Tensor, move: Tensor, rotated: Tensor, near: Tensor) -> Tensor:
+            people, count = near.shape
+            apart = (past[near] - place[:, None]).clamp(-reach, reach)
+            speed = moves[near] - move[:, None]
+            own = turned(torch.cat([apart / self.radius, speed], dim=2), rotated)
+            apart, speed = own.view(people, count, 2, steps, 2).unbind(2)
+            distance = apart.norm(dim=-1, keepdim=True)
+            ahead = apart / (distance + 0.05)
+            facing = torch.einsum("pij,pnj->pni", rotated, rotation[near][:, :, 0])
+            facing = facing[:, :, None].expand(-1, -1, steps, -1)
+            return F.relu(self.relate(torch.cat([apart, speed, distance, ahead, facing], dim=-1)))
+
+        return in_blocks(related, past, moves, rotation, near)
 
     def decode(
         self,
@@ -164,8 +171,10 @@ class DscmpNetwork(nn.Module):
         Returns:
             Positions relative to the last observed one, and μ and log σ² of the latent.
         """
+        past = past / self.metre
         near, taken = nearest(past[:, -1], scene, self.radius, self.most)
-        return self.futures(past, near, taken, noise, patches)
+        futures, mean, variance = self.futures(past, near, taken, noise, patches)
+        return self.metre * futures, mean, variance
 
     def futures(
         self,
@@ -175,7 +184,7 @@ class DscmpNetwork(nn.Module):
         noise: Float[Tensor, "people samples latent"],
         patches: Float[Tensor, "people classes side side"] | None = None,
     ) -> tuple[Float[Tensor, "people samples steps 2"], Tensor, Tensor]:
-        """As `forward`, given whom each person attends to (see `nearest`)."""
+        """As `forward`, in metres, given whom each person attends to (see `nearest`)."""
         _, rotation = own_frame(past)
         context = self.encode(past, rotation, near, taken)
         mean, variance = self.scene(patches, past.shape[0])
@@ -183,8 +192,13 @@ class DscmpNetwork(nn.Module):
         back = min(3, past.shape[1])
         drift = (past[:, -1] - past[:, -back]) / max(back - 1, 1)
         drift = drift.clamp(-self.longest, self.longest)
+        back_turned = in_blocks(self._decoded, context, drift, latent, rotation)
+        return back_turned, mean, variance
+
+    def _decoded(self, context: Tensor, drift: Tensor, latent: Tensor, rotation: Tensor) -> Tensor:
+        """`decode`, on the ground."""
         own = self.decode(context, turned(drift, rotation), latent)
-        return turned(own, rotation.transpose(1, 2)), mean, variance
+        return turned(own, rotation.transpose(1, 2))
 
 
 class OneScene(nn.Module):
@@ -209,13 +223,14 @@ class OneScene(nn.Module):
             past: Observed positions.
             noise: ε of N(0, I), which everyone shares.
         """
-        now = past[:, -1]
+        metre = self.network.metre
+        now = past[:, -1] / metre
         apart = (now[:, None] - now[None]).square().sum(-1)
         rank = (apart[:, None, :] < apart[:, :, None]).sum(-1)
         taken = (apart <= self.network.radius**2) & (rank < self.network.most)
         near = torch.arange(past.shape[0], device=past.device).expand(past.shape[0], -1)
         shared = noise.expand(past.shape[0], -1, -1)
-        return self.network.futures(past, near, taken, shared)[0]
+        return metre * self.network.futures(past / metre, near, taken, shared)[0]
 
 
 def coherence(
@@ -255,7 +270,8 @@ class Dscmp(MotionSystem):
         individual: Likewise.
         social: Likewise.
         samples: Futures that are trained and scored.
-        unit: Of the tracks: "m" or "heights".
+        unit: Of the tracks: "m", "px" or "heights".
+        metre: In that unit, about.
         final: Weight of the last step's error beside the mean of all steps, in each variety term.
         person: Weight of the variety loss of each person alone.
         single: Weight of the error at the latent's mean, which is reported as K = 1.
@@ -281,6 +297,7 @@ class Dscmp(MotionSystem):
         social: bool = True,
         samples: int = 20,
         unit: str = "m",
+        metre: float = 1.0,
         final: float = 0.5,
         person: float = 0.5,
         single: float = 0.1,
@@ -300,7 +317,9 @@ class Dscmp(MotionSystem):
             classes=classes,
             individual=individual,
             social=social,
+            metre=metre,
         )
+        self.metre = metre
         self.samples = samples
         self.unit = unit
         self.shared = shared
@@ -325,7 +344,7 @@ class Dscmp(MotionSystem):
         patches = batch.get("patches")
         futures, mean, variance = self.network(past, scene, noise, patches)
         truth = batch["future"] - past[:, -1:]
-        errors = ((futures - truth[:, None]).square().sum(-1) + 1e-6).sqrt()
+        errors = (((futures - truth[:, None]) / self.metre).square().sum(-1) + 1e-6).sqrt()
         weights = self.weights_of
         mixed = errors.mean(-1) + weights["final"] * errors[..., -1]
         best, place = best_in_scene(mixed, scene, scenes)
@@ -360,11 +379,16 @@ class Dscmp(MotionSystem):
         return torch.Generator().manual_seed(int(torch.randint(2**62, ()).item()))
 
     def futures_of(
-        self, past: Float[Tensor, "people observed 2"], scene: Tensor, samples: int
+        self,
+        past: Float[Tensor, "people observed 2"],
+        scene: Tensor,
+        samples: int,
+        patches: Float[Tensor, "people classes side side"] | None = None,
     ) -> Float[Tensor, "people samples steps 2"]:
         """See `MotionSystem`: the draws are the same for every scene."""
         generator = None if self.shared else torch.Generator().manual_seed(0)
-        return self.network(past, scene, self._noise(past, scene, samples, generator))[0]
+        noise = self._noise(past, scene, samples, generator)
+        return self.network(past, scene, noise, patches)[0]
 
     def _noise(
         self, past: Tensor, scene: Tensor, samples: int, generator: torch.Generator | None

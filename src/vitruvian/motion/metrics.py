@@ -102,13 +102,16 @@ def collided(futures: Floats, distance: float = COLLISION) -> NDArray[np.bool_]:
     return found
 
 
-def score_window(futures: Floats, truth: Floats, *, collisions: bool = True) -> dict[str, float]:
+def score_window(
+    futures: Floats, truth: Floats, *, collisions: bool = True, metre: float = 1.0
+) -> dict[str, float]:
     """Sums over the people of one window; `mean_scores` divides them.
 
     Args:
         futures: (people, samples, steps, 2), the first sample being the one reported as K = 1.
         truth: (people, steps, 2).
         collisions: Whether these are counted, too; they take longer than all else.
+        metre: In the positions' unit.
     """
     errors = displacements(futures, truth)
     ade, fde = errors.mean(axis=-1), errors[..., -1]
@@ -120,11 +123,11 @@ def score_window(futures: Floats, truth: Floats, *, collisions: bool = True) -> 
         "ade_1": float(ade[:, 0].sum()),
         "fde_1": float(fde[:, 0].sum()),
         "tcc": float(temporal_correlation(futures, truth).sum()),
-        "misses": 100 * float((fde.min(axis=1) > MISS).sum()),
+        "misses": 100 * float((fde.min(axis=1) > MISS * metre).sum()),
         "people": float(len(truth)),
     }
     if collisions:
-        scores["collisions"] = 100 * float(collided(futures).mean(axis=1).sum())
+        scores["collisions"] = 100 * float(collided(futures, COLLISION * metre).mean(axis=1).sum())
     return scores
 
 

@@ -13,6 +13,7 @@ from torch import Tensor
 from vitruvian.core.errors import InputError
 from vitruvian.core.system import Batch, System
 from vitruvian.motion.futures import Future, Futures
+from vitruvian.motion.layouts import CELL, cut_patches
 from vitruvian.motion.metrics import mean_scores, score_window
 from vitruvian.motion.observe import Moment, observe
 from vitruvian.motion.tracks import Tracks
@@ -25,10 +26,12 @@ class MotionSystem(System):
 
     Attributes:
         unit: Of the tracks that the network was trained on.
+        metre: In that unit.
         samples: Futures that are scored.
     """
 
     unit: str = "m"
+    metre: float = 1.0
     samples: int = 20
 
     def futures_of(
@@ -36,6 +39,7 @@ class MotionSystem(System):
         past: Float[Tensor, "people observed 2"],
         scene: Tensor,
         samples: int,
+        patches: Float[Tensor, "people classes side side"] | None = None,
     ) -> Float[Tensor, "people samples steps 2"]:
         """Futures relative to the last observed position, the likeliest first.
 
@@ -43,6 +47,7 @@ class MotionSystem(System):
             past: Relative to any origin of the scene.
             scene: (people,) int64: whose futures are drawn together, in order.
             samples: How many.
+            patches: The layout around each person, where it is known (see `cut_patches`).
         """
         raise NotImplementedError
 
@@ -57,7 +62,8 @@ class MotionSystem(System):
 
     def _score(self, batch: Batch, *, collisions: bool) -> None:
         past, future = batch["past"], batch["future"]
-        relative = self.futures_of(past, batch["scene"], self.samples).float()
+        patches = batch.get("patches")
+        relative = self.futures_of(past, batch["scene"], self.samples, patches).float()
         futures = (past[:, None, -1:] + relative).cpu().numpy()
         truth = future.cpu().numpy()
         ends = np.cumsum(np.bincount(batch["scene"].cpu().numpy(), minlength=len(batch["index"])))
@@ -68,7 +74,7 @@ class MotionSystem(System):
             strict=True,
         )
         for found, true, index in pieces:
-            self.scored[index] = score_window(found, true, collisions=collisions)
+            self.scored[index] = score_window(found, true, collisions=collisions, metre=self.metre)
 
     def evaluate(self, part: str, scored: Mapping[int, Any]) -> Mapping[str, float]:
         """The means of `mean_scores`."""
@@ -107,7 +113,11 @@ class MotionSystem(System):
             past = np.clip(moment.past - middle, -1e6, 1e6).astype(np.float32)
         given = torch.from_numpy(past).to(self.chosen.device)
         scene = torch.zeros(len(given), dtype=torch.long, device=given.device)
-        relative = self.futures_of(given, scene, samples).double().cpu().numpy()
+        patches = None
+        if tracks.layout is not None:
+            seen = cut_patches(tracks.layout, moment.past, CELL * self.metre)
+            patches = seen.to(given.device)
+        relative = self.futures_of(given, scene, samples, patches).double().cpu().numpy()
         positions = now[:, None, None] + relative
         people = tuple(
             Future(int(person), past, int(seen), sampled, truth)

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vitruvian.core.errors import InputError
+
+if TYPE_CHECKING:
+    from vitruvian.motion.layouts import Layout
 
 OBSERVED, PREDICTED = 8, 12
 """Steps of 0.4 s: 3.2 s that are seen, 4.8 s that follow."""
@@ -31,6 +34,7 @@ class Tracks:
         unit: "m", "px", or "heights": of the person's own body.
         step: Seconds from one frame of the file to the next annotated one.
         to_pixels: (3, 3): the homography from positions to the scene's picture, where it is known.
+        layout: The scene's semantic map, where there is one.
     """
 
     frames: NDArray[np.int64]
@@ -40,6 +44,7 @@ class Tracks:
     unit: str = "m"
     step: float = STEP
     to_pixels: NDArray[np.float64] | None = None
+    layout: Layout | None = None
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -55,6 +60,7 @@ class Windows:
         people: (people,) int64: their own numbers.
         frames: (windows,) int64: the first frame of each.
         sources: (windows,): the file of each.
+        layouts: (windows,): the semantic map of each one's scene, where there is one.
     """
 
     tracks: NDArray[np.float32]
@@ -62,6 +68,7 @@ class Windows:
     people: NDArray[np.int64]
     frames: NDArray[np.int64]
     sources: tuple[str, ...]
+    layouts: tuple[Layout | None, ...]
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -81,6 +88,7 @@ def make_tracks(
     unit: str = "m",
     step: float = STEP,
     to_pixels: NDArray[np.float64] | None = None,
+    layout: Layout | None = None,
 ) -> Tracks:
     """Sort rows by frame and person, after a look at whether they can be right.
 
@@ -95,6 +103,7 @@ def make_tracks(
         unit: See `Tracks`.
         step: Likewise.
         to_pixels: Likewise.
+        layout: Likewise.
 
     Raises:
         InputError: a number is not finite or not whole, or a person is at two places at once.
@@ -114,7 +123,7 @@ def make_tracks(
     _refuse(moved, where, source, "puts a person at a second place in the same frame")
     values = values[~again]
     whole = values[:, :2].astype(np.int64)
-    return Tracks(whole[:, 0], whole[:, 1], values[:, 2:], source, unit, step, to_pixels)
+    return Tracks(whole[:, 0], whole[:, 1], values[:, 2:], source, unit, step, to_pixels, layout)
 
 
 def _refuse(bad: Any, lines: NDArray[np.int64], source: str, what: str) -> None:
@@ -202,6 +211,7 @@ def cut_windows(
         people[first],
         numbers[begun],
         (tracks.source,) * len(begun),
+        (tracks.layout,) * len(begun),
     )
 
 
@@ -214,6 +224,7 @@ def join_windows(parts: Sequence[Windows]) -> Windows:
         np.concatenate([part.people for part in parts]),
         np.concatenate([part.frames for part in parts]),
         tuple(source for part in parts for source in part.sources),
+        tuple(layout for part in parts for layout in part.layouts),
     )
 
 

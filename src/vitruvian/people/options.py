@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -17,6 +18,7 @@ from vitruvian.pose.openpose.detection import HEIGHT, SCALES
 if TYPE_CHECKING:
     from vitruvian.core.device import Precision
     from vitruvian.core.inference import Backend
+    from vitruvian.people.futures import FutureDrawer
     from vitruvian.people.summary import Outcome
 
 
@@ -47,6 +49,8 @@ class RunOptions:
         backend: What runs the networks.
         max_frames: How many frames of each video are read; None: all.
         annotate: Whether drawn copies are written.
+        futures: Weights that predict where people go, which is drawn into copies of videos; see
+            `load_predictor`. None: nothing is predicted.
     """
 
     height: int = HEIGHT
@@ -59,11 +63,14 @@ class RunOptions:
     backend: Backend = "auto"
     max_frames: int | None = None
     annotate: bool = True
+    futures: str | None = None
 
     def identity(self) -> dict[str, Any]:
         """What two runs in one folder must have in common, as JSON has it."""
         options = asdict(self)
         del options["annotate"]
+        if self.futures is None:
+            del options["futures"]
         return options | {"scales": list(self.scales)}
 
     def make_detector(self, timings: Timings) -> Detector:
@@ -72,6 +79,18 @@ class RunOptions:
 
         names = ("height", "scales", "faces", "device", "precision", "backend")
         return PeopleDetector(**{name: getattr(self, name) for name in names}, timings=timings)
+
+    def make_future_drawer(self) -> partial[FutureDrawer] | None:
+        """What makes a drawer of futures for each video, where that was asked for.
+
+        Raises:
+            WeightsError: there are no weights for it.
+        """
+        if self.futures is None:
+            return None
+        from vitruvian.people.futures import FutureDrawer, load_predictor
+
+        return partial(FutureDrawer, load_predictor(self.futures, self.device))
 
 
 class Watcher:

@@ -16,10 +16,11 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +39,9 @@ from vitruvian.people.summary import Outcome, Records, Summary, write_products
 from vitruvian.people.tracking import Follower
 from vitruvian.people.video import VideoFrame, VideoReader
 from vitruvian.people.video_writer import VideoWriter
+
+if TYPE_CHECKING:
+    from vitruvian.people.futures import FutureDrawer
 
 
 def run(
@@ -72,9 +76,11 @@ def run(
     if not sources and len(problems) < 2:
         nothing = f"{' '.join(given)} holds only what was drawn here: give other inputs."
         raise InputError(problems[0] if problems else nothing)
+    make_drawer = options.make_future_drawer()
     folder = OutFolder(out, overwrite=overwrite)
     try:
         job = _Job(given, sources, problems, options, folder, make_detector, watcher or Watcher())
+        job.make_drawer = make_drawer
         return job.run()
     finally:
         folder.close()
@@ -97,6 +103,7 @@ class _Job:
     watcher: Watcher
     timings: Timings = field(default_factory=Timings)
     known_detector: dict[str, Any] | None = None
+    make_drawer: partial[FutureDrawer] | None = None
     _detector: Detector | None = None
     _stop: threading.Event = field(default_factory=threading.Event)
 
@@ -129,13 +136,20 @@ class _Job:
                 self.folder,
                 outcomes,
                 self.problems,
-                detector=self.known_detector,
+                detector=self._systems(),
                 options=asdict(self.options),
                 timings=self.timings,
             )
         if self._stop.is_set():
             raise KeyboardInterrupt
         return summary
+
+    def _systems(self) -> dict[str, Any] | None:
+        """What the detector says of itself, with what predicted."""
+        known = self.known_detector
+        if known is None or self.make_drawer is None:
+            return known
+        return known | {"systems": [*known["systems"], self.make_drawer.args[0].weights.to_dict()]}
 
     def _check_something(self, outcomes: Sequence[Outcome]) -> None:
         """An input that is alone and cannot be read is an error, not a report about nothing."""
@@ -285,6 +299,7 @@ class _Job:
             known = journal.replay()
             key_frames = KeyFrames(self.folder.video_work(source))
             writer = self._writer(stack, source, reader) if draw else None
+            futures = self.make_drawer() if writer and self.make_drawer else None
             for batch in self._batches(islice(reader, limit)):
                 raws = list(islice(known, len(batch)))
                 detected = len(raws) < len(batch)
@@ -297,6 +312,8 @@ class _Job:
                     key = key_frames.wants(raw.index)
                     if writer or key:
                         with self.timings.stage("draw"):
+                            if futures:
+                                futures.draw(picture.image, frame)
                             draw_frame(picture.image, frame)
                     if key:
                         key_frames.add(raw.index, picture.image)

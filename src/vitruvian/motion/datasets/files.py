@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vitruvian.core.errors import InputError
 from vitruvian.core.records import Frame
@@ -42,8 +43,9 @@ def _some(tracks: Tracks) -> Tracks:
 def read_people(file: str | Path) -> list[Tracks]:
     """Where people stand in the videos of a `people.jsonl`, in body heights.
 
-    A person stands in the middle of the lower edge of their box. A body height is the median over
-    the video's people of the median height of their boxes.
+    A person stands in the middle of the lower edge of their box, or, where the box is cut short
+    below, as far under its upper edge as they are tall. A body height is the median over the
+    video's people of how tall they are.
 
     Args:
         file: What `vitruvian analyze` wrote.
@@ -63,19 +65,33 @@ def read_people(file: str | Path) -> list[Tracks]:
     videos = [found for found in frames.values() if len(found) > 1 and any(map(len, found))]
     if not videos:
         raise InputError(f"{file} has no video with people in it: analyze a clip first.")
-    return [_video(video, f"{file} ({video[0].source})") for video in videos]
+    return [people_tracks(video, f"{file} ({video[0].source})") for video in videos]
 
 
-def _video(video: list[Frame], source: str) -> Tracks:
+def people_tracks(video: list[Frame], source: str) -> Tracks:
+    """Where the people of some frames of a clip stand, in body heights; see `read_people`.
+
+    Args:
+        video: Two frames or more, with someone in one of them.
+        source: What the tracks are called.
+
+    Raises:
+        InputError: a box is not finite.
+    """
     rows = np.array(
         [
-            (frame.frame, person.id, (box[0] + box[2]) / 2, box[3], box[3] - box[1])
+            (frame.frame, person.id, (box[0] + box[2]) / 2, box[1], box[3])
             for frame in video
             for person in frame
             for box in (person.box.astype(np.float64),)
         ]
     )
-    medians = [np.median(rows[rows[:, 1] == person, 4]) for person in np.unique(rows[:, 1])]
+    medians = []
+    for person in np.unique(rows[:, 1]):
+        own = rows[:, 1] == person
+        tall, feet = _feet(rows[own, 3], rows[own, 4])
+        rows[own, 3] = feet
+        medians.append(tall)
     height = max(float(np.median(medians)), 1e-3)
     numbers = np.array([frame.frame for frame in video])
     seconds = np.array([frame.seconds for frame in video])
@@ -89,3 +105,16 @@ def _video(video: list[Frame], source: str) -> Tracks:
         step=step if step > 0 else 1 / 30,
         to_pixels=np.diag([height, height, 1.0]),
     )
+
+
+def _feet(
+    top: NDArray[np.float64], bottom: NDArray[np.float64]
+) -> tuple[float, NDArray[np.float64]]:
+    """How tall someone is, and where their feet are, in pixels.
+
+    A box ends where joints are seen, often above the feet: the tallest quarter says how tall.
+    """
+    heights = bottom - top
+    tall = float(np.quantile(heights, 0.75))
+    headed = np.abs(top - np.median(top)) < 0.1 * tall
+    return tall, np.where((heights < 0.9 * tall) & headed, top + tall, bottom)
