@@ -276,8 +276,8 @@ def write_report(content: dict[str, Any], folder: Path) -> None:
         (
             "Ratios λ and, with PN, γ have no weight decay; sparse SN's λ have "
             f"{RATIO_SPEED:g} times the learning rate, chosen on the validation part of the "
-            "training photos (its release, with many more epochs, has a tenth), its radius goes "
-            "from 0 to 1 linearly."
+            "training photos of the first split, some of which are tested in the second (its "
+            "release, with many more epochs, has a tenth), its radius goes from 0 to 1 linearly."
         ),
         (
             f"The gamma decay Σ ζγ² counts {STRENGTH}-fold: the theory's penalty is for the loss "
