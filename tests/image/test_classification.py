@@ -106,7 +106,9 @@ def test_every_norm_goes_into_every_system_and_comes_back_with_its_weights(norm,
         loaded = vitruvian.load(name, tmp_path / f"{name}.safetensors", device="cpu")
         image = torch.randint(0, 255, (1, 3, *loaded.input_size), dtype=torch.uint8)
         with torch.inference_mode():
-            assert torch.equal(system.eval()(image), loaded(image))
+            own, found = system.eval()(image), loaded(image)
+        # Loaded networks of poses have their norms folded.
+        assert float((own - found).norm()) <= 1e-4 * float(own.norm())
 
 
 def test_sparse_norms_get_their_radius_and_population_norms_their_penalty(tmp_path):
