@@ -67,8 +67,14 @@ def limb_colours(skeleton: Skeleton) -> tuple[Colour, ...]:
 
 @lru_cache(maxsize=32)
 def joint_colours(skeleton: Skeleton) -> tuple[Colour, ...]:
-    """One RGB colour for each joint: that of the last limb of its side that ends there."""
-    colours = [_MIDDLE] * len(skeleton)
+    """One RGB colour for each joint: that of the last limb of its side that ends there.
+
+    A joint of a side without a limb has the side's first colour.
+    """
+    firsts = {"left_": _COOL[0], "right": _WARM[0]}
+    colours = [
+        firsts.get(name[:5], _MIDDLE) if "_" in name else _MIDDLE for name in skeleton.joints
+    ]
     for (start, end), colour in zip(skeleton.edges, limb_colours(skeleton), strict=True):
         for name in (start, end):
             if name.startswith(("left_", "right_")) and colour != _MIDDLE:
