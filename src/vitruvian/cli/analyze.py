@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from vitruvian.cli.output import print_json, say
+from vitruvian.cli.output import JsonOption, print_json, say
 from vitruvian.cli.progress import Bars
 from vitruvian.core.errors import UnknownNameError, VitruvianError
 
@@ -82,9 +82,7 @@ def analyze(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Start anew: removes what a run made in DIR.")
     ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object as the last line of stdout.")
-    ] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Find people, their joints and their faces in photos and videos.
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vitruvian.cli.output import print_json, say
+from vitruvian.cli.output import JsonOption, print_json, say
 from vitruvian.core.errors import InputError, UnknownNameError
 from vitruvian.core.files import data_root
 
@@ -50,9 +50,7 @@ def bench(
     memory: Annotated[
         bool, typer.Option("--memory", help="Measure memory over video lengths (two minutes).")
     ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object as the last line of stdout.")
-    ] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Measure speed and memory, beside other libraries in the same process.
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from vitruvian.cli.output import print_json
+from vitruvian.cli.output import JsonOption, print_json
 from vitruvian.core.errors import InputError, UnknownNameError
 
 EPILOG = """
@@ -25,9 +25,7 @@ def export(
         typer.Option(metavar="FILE|NAME", help="A checkpoint, or a name from the card."),
     ] = None,
     form: Annotated[str, typer.Option("--format", help="onnx.")] = "onnx",
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object as the last line of stdout.")
-    ] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Export a network to ONNX (any batch size), run it in ONNX Runtime and compare.
 

@@ -12,9 +12,15 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from vitruvian.core.errors import VitruvianError
+
+JsonOption = Annotated[
+    bool, typer.Option("--json", help="Print one JSON object as the last line of stdout.")
+]
 
 
 def print_json(content: Mapping[str, Any]) -> None:

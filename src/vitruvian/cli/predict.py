@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast, get_args
 
 import typer
 
-from vitruvian.cli.output import print_json, say
+from vitruvian.cli.output import JsonOption, print_json, say
 from vitruvian.core.errors import InputError, UnknownNameError
 
 if TYPE_CHECKING:
@@ -80,9 +80,7 @@ def predict(
     ] = "vitruvian-predict",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
     precision: Annotated[str, typer.Option(help="auto, 32 or bf16.")] = "auto",
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object as the last line of stdout.")
-    ] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Run one system on photos: a drawn copy of each, and records.jsonl with a line each.
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vitruvian.cli.output import print_json
+from vitruvian.cli.output import JsonOption, print_json
 from vitruvian.core.card import cards, find_card
 
 if TYPE_CHECKING:
@@ -28,9 +28,7 @@ def systems(
     name: Annotated[
         str | None, typer.Argument(help="A system, with or without its domain.")
     ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object as the last line of stdout.")
-    ] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """List the systems, or tell all that is known of one: paper, numbers, recipes, weights."""
     if as_json:

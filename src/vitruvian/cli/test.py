@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from vitruvian.cli.output import print_json
+from vitruvian.cli.output import JsonOption, print_json
 from vitruvian.core.errors import InputError, UnknownNameError
 
 EPILOG = """
@@ -48,9 +48,7 @@ def score_command(
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="Of a recipe: leave annotations out that lie.")
     ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object as the last line of stdout.")
-    ] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Score a recipe's best checkpoint on its test split, or a system on a data set.
 

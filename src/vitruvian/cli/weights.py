@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from vitruvian.cli.output import print_json
+from vitruvian.cli.output import JsonOption, print_json
 from vitruvian.core.card import cards, find_card
 from vitruvian.core.errors import InputError
 
@@ -18,9 +18,7 @@ System = Annotated[str, typer.Argument(help="A system; vitruvian systems lists t
 
 @app.command("list")
 def list_weights(
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object as the last line of stdout.")
-    ] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """List the checkpoints that a name stands for."""
     import dataclasses

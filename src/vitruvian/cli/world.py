@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Self
 
 import typer
 
-from vitruvian.cli.output import print_json, say
+from vitruvian.cli.output import JsonOption, print_json, say
 from vitruvian.core.errors import InputError
 from vitruvian.core.files import whole_file
 
@@ -51,6 +51,11 @@ Examples:
   vitruvian world make --as native --people 10000 --out shards     for vitruvian.world.dataset.World
 """
 
+Activity = Annotated[
+    str | None, typer.Option(help="standing, walking, running, sitting …; any if left out.")
+]
+Place = Annotated[str | None, typer.Option(help="room, street, lawn or studio; any if left out.")]
+
 app = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False, epilog=EPILOG
 )
@@ -73,18 +78,12 @@ def show(
     size: Annotated[
         tuple[int, int], typer.Option(metavar="WIDTH HEIGHT", help="Of a sample, in pixels.")
     ] = (192, 256),
-    activity: Annotated[
-        str | None, typer.Option(help="standing, walking, running, sitting …; any if left out.")
-    ] = None,
-    place: Annotated[
-        str | None, typer.Option(help="room, street, lawn or studio; any if left out.")
-    ] = None,
+    activity: Activity = None,
+    place: Place = None,
     annotations: Annotated[
         bool, typer.Option("--annotations", help="Draw everything known of the first sample.")
     ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object as the last line of stdout.")
-    ] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Write a contact sheet of samples, or all annotations of one."""
     from PIL import Image
@@ -136,12 +135,8 @@ def make(
             metavar="MIN MAX", help="People in a picture, 1 to 12; else the format's own."
         ),
     ] = None,
-    activity: Annotated[
-        str | None, typer.Option(help="standing, walking, running, sitting …; any if left out.")
-    ] = None,
-    place: Annotated[
-        str | None, typer.Option(help="room, street, lawn or studio; any if left out.")
-    ] = None,
+    activity: Activity = None,
+    place: Place = None,
     view: Annotated[
         str, typer.Option(help="From where people are seen: any, or street photo.")
     ] = "any",
@@ -163,9 +158,7 @@ def make(
         int | None, typer.Option(help="Processes that render; as many as cores if left out.")
     ] = None,
     device: Annotated[str, typer.Option(help="cpu, or cuda:0 with one process.")] = "cpu",
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object as the last line of stdout.")
-    ] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Make a data set of rendered people, in a format that loaders of the real sets read."""
     from rich.console import Console
@@ -209,9 +202,7 @@ def make(
 
 @app.command()
 def formats(
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object as the last line of stdout.")
-    ] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """List the formats that vitruvian world make writes, and their parts."""
     from vitruvian.world.writers import writers

@@ -1,4 +1,4 @@
-"""The order of training samples: a function of the seed, that a resumed run goes on with."""
+"""Samples in batches: in order, or shuffled as a function of the seed that a resumed run keeps."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import cv2
-from torch.utils.data import Dataset, DistributedSampler
+import torch
+from torch.utils.data import DataLoader, Dataset, DistributedSampler, SequentialSampler
 
 
 class ResumableSampler(DistributedSampler):
@@ -45,6 +46,36 @@ def resumable_sampler(
         whole = len(sampler) - batch_size < begun
         sampler.resume(trainer.current_epoch, 0 if whole else begun)
     return sampler
+
+
+def make_loader(
+    samples: Dataset[Any],
+    batch_size: int,
+    workers: int,
+    sampler: ResumableSampler | None = None,
+    **options: Any,
+) -> DataLoader:
+    """Batches of a data set, loaded by processes of one thread each.
+
+    Args:
+        samples: The data set.
+        batch_size: Samples a batch and device.
+        workers: Processes; 0: this one.
+        sampler: Of a training, whose last batch is left out where it is not whole and not the only
+            one; None: all samples, in order.
+        options: Of `DataLoader`.
+    """
+    return DataLoader(
+        samples,
+        batch_size,
+        sampler=SequentialSampler(samples) if sampler is None else sampler,  # type: ignore[arg-type]
+        drop_last=sampler is not None and len(sampler) > batch_size,
+        num_workers=workers,
+        worker_init_fn=one_thread,
+        persistent_workers=workers > 0,
+        pin_memory=torch.cuda.is_available(),
+        **options,
+    )
 
 
 def one_thread(_worker: int) -> None:

@@ -19,10 +19,10 @@ import numpy as np
 import torch
 from lightning.pytorch import LightningDataModule
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, SequentialSampler
+from torch.utils.data import DataLoader, Dataset
 
 from vitruvian.core.errors import InputError, UnknownNameError
-from vitruvian.core.sampling import one_thread, resumable_sampler
+from vitruvian.core.sampling import make_loader, resumable_sampler
 from vitruvian.image.datasets.base import ImageDataset, Picture
 from vitruvian.image.datasets.ccp import GarmentCrops
 from vitruvian.image.datasets.cifar import Cifar10, Cifar100
@@ -223,28 +223,15 @@ class ImageData(LightningDataModule):
             self.pictures("train"), self.size, augment=self.augment, flip=self.flip, seed=seed
         )
         sampler = resumable_sampler(samples, self.trainer, self.batch_size, seed)
-        return self._loader(samples, sampler=sampler, drop_last=len(sampler) > self.batch_size)
+        return make_loader(samples, self.batch_size, self.workers, sampler)
 
     def val_dataloader(self) -> DataLoader:
         """The middles of the pictures, in order."""
-        return self._loader(self._plain("val"))
+        return make_loader(self._plain("val"), self.batch_size, self.workers)
 
     def test_dataloader(self) -> DataLoader:
         """The middles of the pictures, in order."""
-        return self._loader(self._plain("test"))
+        return make_loader(self._plain("test"), self.batch_size, self.workers)
 
     def _plain(self, part: Literal["val", "test"]) -> LabelledPictures:
         return LabelledPictures(self.pictures(part), self.size, resize=self.resize)
-
-    def _loader(self, samples: LabelledPictures, **options: Any) -> DataLoader:
-        if "sampler" not in options:
-            options["sampler"] = SequentialSampler(samples)
-        return DataLoader(
-            samples,
-            self.batch_size,
-            num_workers=self.workers,
-            worker_init_fn=one_thread,
-            persistent_workers=self.workers > 0,
-            pin_memory=torch.cuda.is_available(),
-            **options,
-        )

@@ -22,10 +22,10 @@ import torch
 from lightning.pytorch import LightningDataModule
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, SequentialSampler
+from torch.utils.data import DataLoader, Dataset
 
 from vitruvian.core.errors import InputError, UnknownNameError
-from vitruvian.core.sampling import one_thread, resumable_sampler
+from vitruvian.core.sampling import make_loader, resumable_sampler
 from vitruvian.motion.datasets.eth_ucy import FOLDS, EthUcy
 from vitruvian.motion.datasets.sdd import Sdd
 from vitruvian.motion.datasets.trajnet import TrajNet
@@ -196,33 +196,14 @@ class TrackData(LightningDataModule):
             seed=seed,
         )
         sampler = resumable_sampler(samples, self.trainer, self.batch_size, seed)
-        return self._loader(samples, sampler, drop_last=len(sampler) > self.batch_size)
+        return make_loader(samples, self.batch_size, self.workers, sampler, collate_fn=_as_it_is)
 
     def val_dataloader(self) -> DataLoader:
         """The windows as they are, in order."""
         samples = TrackWindows(self.windows("val"), layouts=self.layouts)
-        return self._loader(samples, SequentialSampler(samples))
+        return make_loader(samples, self.batch_size, self.workers, collate_fn=_as_it_is)
 
     def test_dataloader(self) -> DataLoader:
         """The windows as they are, in order."""
         samples = TrackWindows(self.windows("test"), layouts=self.layouts)
-        return self._loader(samples, SequentialSampler(samples))
-
-    def _loader(
-        self,
-        samples: TrackWindows,
-        sampler: torch.utils.data.Sampler,
-        *,
-        drop_last: bool = False,
-    ) -> DataLoader:
-        return DataLoader(
-            samples,
-            self.batch_size,
-            sampler=sampler,
-            drop_last=drop_last,
-            num_workers=self.workers,
-            collate_fn=_as_it_is,
-            worker_init_fn=one_thread,
-            persistent_workers=self.workers > 0,
-            pin_memory=torch.cuda.is_available(),
-        )
+        return make_loader(samples, self.batch_size, self.workers, collate_fn=_as_it_is)

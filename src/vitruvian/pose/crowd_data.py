@@ -27,10 +27,10 @@ import torch
 from lightning.pytorch import LightningDataModule
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, SequentialSampler
+from torch.utils.data import DataLoader, Dataset
 
 from vitruvian.core.errors import InputError, UnknownNameError
-from vitruvian.core.sampling import one_thread, resumable_sampler
+from vitruvian.core.sampling import make_loader, resumable_sampler
 from vitruvian.pose.data import DATASETS
 from vitruvian.pose.datasets.base import PoseDataset, read_picture
 from vitruvian.pose.datasets.coco import CocoFormat
@@ -307,25 +307,12 @@ class CrowdData(LightningDataModule):
         """Shuffled, augmented; goes on inside an epoch where the trainer does."""
         pictures = self.pictures("train")
         sampler = resumable_sampler(pictures, self.trainer, self.batch_size, pictures.seed)
-        return self._loader(pictures, sampler=sampler, drop_last=len(sampler) > self.batch_size)
+        return make_loader(pictures, self.batch_size, self.workers, sampler)
 
     def val_dataloader(self) -> DataLoader:
         """In order."""
-        return self._loader(self.pictures("val"))
+        return make_loader(self.pictures("val"), self.batch_size, self.workers)
 
     def test_dataloader(self) -> DataLoader:
         """In order."""
-        return self._loader(self.pictures("test"))
-
-    def _loader(self, pictures: Pictures, **options: Any) -> DataLoader:
-        if "sampler" not in options:
-            options["sampler"] = SequentialSampler(pictures)
-        return DataLoader(
-            pictures,
-            self.batch_size,
-            num_workers=self.workers,
-            worker_init_fn=one_thread,
-            persistent_workers=self.workers > 0,
-            pin_memory=torch.cuda.is_available(),
-            **options,
-        )
+        return make_loader(self.pictures("test"), self.batch_size, self.workers)

@@ -24,11 +24,11 @@ import numpy as np
 import torch
 from lightning.pytorch import LightningDataModule
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, SequentialSampler
+from torch.utils.data import DataLoader, Dataset
 
 from vitruvian.core.errors import UnknownNameError
 from vitruvian.core.files import whole_file
-from vitruvian.core.sampling import one_thread, resumable_sampler
+from vitruvian.core.sampling import make_loader, resumable_sampler
 from vitruvian.core.training import say
 from vitruvian.pose.datasets.base import PersonAnnotation, PoseDataset
 from vitruvian.pose.datasets.coco import CocoKeypoints
@@ -284,30 +284,17 @@ class TopDownData(LightningDataModule):
         seed = int(os.environ.get("PL_GLOBAL_SEED", "0")) if self.seed is None else self.seed
         crops = self._crops("train", augment=self.augment, halves=self.halves, seed=seed)
         sampler = resumable_sampler(crops, self.trainer, self.batch_size, seed)
-        return self._loader(crops, sampler=sampler, drop_last=len(sampler) > self.batch_size)
+        return make_loader(crops, self.batch_size, self.workers, sampler)
 
     def val_dataloader(self) -> DataLoader:
         """Plain crops, in order."""
-        return self._loader(self._crops("val"))
+        return make_loader(self._crops("val"), self.batch_size, self.workers)
 
     def test_dataloader(self) -> DataLoader:
         """Plain crops, in order."""
-        return self._loader(self._crops("test"))
+        return make_loader(self._crops("test"), self.batch_size, self.workers)
 
     def _crops(self, part: Literal["train", "val", "test"], **options: Any) -> TopDownCrops:
         return TopDownCrops(
             self.people(part), self.input_size, sigma=self.sigma, encoding=self.encoding, **options
-        )
-
-    def _loader(self, crops: TopDownCrops, **options: Any) -> DataLoader:
-        if "sampler" not in options:
-            options["sampler"] = SequentialSampler(crops)
-        return DataLoader(
-            crops,
-            self.batch_size,
-            num_workers=self.workers,
-            worker_init_fn=one_thread,
-            persistent_workers=self.workers > 0,
-            pin_memory=torch.cuda.is_available(),
-            **options,
         )

@@ -29,7 +29,8 @@ class SwitchableNorm(nn.Module):
     Args:
         num_features: Channels.
         eps: ε.
-        momentum: Share of the *old* running value, opposite to PyTorch's.
+        momentum: Share of the *old* running value, opposite to PyTorch's; None: the release's,
+            `released_momentum`.
         using_moving_average: False: running buffers are sums over training passes, to be finished
             by `average_statistics`.
         using_bn: False: no batch statistics. For training with one sample a device.
@@ -38,6 +39,7 @@ class SwitchableNorm(nn.Module):
 
     dims: tuple[int, ...] = (4,)  # axes that an input may have
     kinds: tuple[str, ...] = (INSTANCE, LAYER, BATCH)
+    released_momentum: float = 0.9
 
     running_mean: Tensor | None
     running_var: Tensor | None
@@ -46,7 +48,7 @@ class SwitchableNorm(nn.Module):
         self,
         num_features: int,
         eps: float = 1e-5,
-        momentum: float = 0.9,
+        momentum: float | None = None,
         using_moving_average: bool = True,
         using_bn: bool = True,
         last_gamma: bool = False,
@@ -54,7 +56,7 @@ class SwitchableNorm(nn.Module):
         super().__init__()
         self.num_features = num_features
         self.eps = eps
-        self.momentum = momentum
+        self.momentum = self.released_momentum if momentum is None else momentum
         self.using_moving_average = using_moving_average
         self.using_bn = using_bn
         self.last_gamma = last_gamma
@@ -172,18 +174,8 @@ class SwitchableNorm1d(SwitchableNorm):
     """
 
     dims = (2, 3)
+    released_momentum = 0.997
     kinds = (LAYER, BATCH)
-
-    def __init__(
-        self,
-        num_features: int,
-        eps: float = 1e-5,
-        momentum: float = 0.997,
-        using_moving_average: bool = True,
-        using_bn: bool = True,
-        last_gamma: bool = False,
-    ) -> None:
-        super().__init__(num_features, eps, momentum, using_moving_average, using_bn, last_gamma)
 
     def _mixed(self, x: Tensor, w: Tensor, w_var: Tensor) -> Tensor:
         if not x.numel():
@@ -217,17 +209,7 @@ class SwitchableNorm3d(SwitchableNorm):
     """(batch, channels, depth, height, width)."""
 
     dims = (5,)
-
-    def __init__(
-        self,
-        num_features: int,
-        eps: float = 1e-5,
-        momentum: float = 0.997,
-        using_moving_average: bool = True,
-        using_bn: bool = True,
-        last_gamma: bool = False,
-    ) -> None:
-        super().__init__(num_features, eps, momentum, using_moving_average, using_bn, last_gamma)
+    released_momentum = 0.997
 
 
 class SyncSwitchableNorm2d(SwitchableNorm):
