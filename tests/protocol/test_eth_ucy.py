@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from vitruvian.core.errors import InputError, UnknownNameError
-from vitruvian.motion.datasets.eth_ucy import FOLDS, EthUcy
+from vitruvian.motion.datasets.eth_ucy import FOLDS, HELD_BACK, EthUcy
 from vitruvian.motion.tracks import cut_windows, read_text
 
 WINDOWS = {"eth": 70, "hotel": 301, "univ": 947, "zara1": 602, "zara2": 921}
@@ -54,3 +56,15 @@ def test_what_is_not_there(tmp_path):
         EthUcy("zara01", "test", tmp_path)
     with pytest.raises(InputError, match=r"biwi_eth\.txt cannot be read"):
         EthUcy("eth", "test", tmp_path)
+
+
+@pytest.mark.parametrize("fold", HELD_BACK)
+def test_settings_are_chosen_at_places_that_were_not_seen(fold, data_set):
+    held = HELD_BACK[fold]
+    assert held[0] not in {scene for tested in FOLDS.values() for scene in tested}
+    root = data_set("eth_ucy")
+    trained = " ".join(EthUcy(fold, "train", root).windows.sources)
+    assert not any(scene in trained for scene in held)
+    assert {held[0]} == {Path(s).stem for s in EthUcy(fold, "val", root).windows.sources}
+    with pytest.raises(InputError, match="has no test"):
+        EthUcy(fold, "test", root)

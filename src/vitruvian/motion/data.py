@@ -24,9 +24,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from vitruvian.core.errors import InputError, UnknownNameError
+from vitruvian.core.errors import InputError
 from vitruvian.core.sampling import make_loader, resumable_sampler
-from vitruvian.motion.datasets.eth_ucy import FOLDS, EthUcy
+from vitruvian.motion.datasets.eth_ucy import EthUcy, check_fold
 from vitruvian.motion.datasets.sdd import Sdd
 from vitruvian.motion.datasets.trajnet import TrajNet
 from vitruvian.motion.datasets.world import WorldCrowds
@@ -118,7 +118,7 @@ class TrackData(LightningDataModule):
 
     Args:
         dataset: "eth_ucy", "sdd", "trajnet" or "world".
-        fold: Of ETH/UCY: the scene that is tested on; see `FOLDS`.
+        fold: Of ETH/UCY: the scene that is tested on; see `EthUcy`.
         root: The data set's folder; None: its own below the data root.
         batch_size: Windows a step and device.
         workers: Processes that load; 0: the training process does it.
@@ -150,8 +150,7 @@ class TrackData(LightningDataModule):
         seed: int | None = None,
     ) -> None:
         super().__init__()
-        if fold not in FOLDS:
-            raise UnknownNameError("fold of ETH/UCY", fold, FOLDS)
+        check_fold(fold)
         if most and most < 2:
             raise InputError(f"A window needs two people or more, not {most}: raise most.")
         if layouts and (dataset, unit) != ("world", "m"):

@@ -26,12 +26,22 @@ FOLDS: dict[str, tuple[str, ...]] = {
 
 ONLY_TRAINED = ("crowds_zara03", "uni_examples")
 
+HELD_BACK: dict[str, tuple[str, ...]] = {
+    "uni_examples": ("uni_examples", *FOLDS["univ"]),
+    "zara3": ("crowds_zara03", *FOLDS["zara1"], *FOLDS["zara2"]),
+}
+"""Folds that choose settings → the scenes that are not trained on.
+
+No protocol tests the first of these scenes; the others are of the same place. Its whole film is
+the validation part, so a setting is judged, as in the test, at a place that was never seen.
+"""
+
 
 class EthUcy:
     """Windows of 20 steps of a fold: 8 are observed, 12 predicted.
 
     Args:
-        fold: One of `FOLDS`.
+        fold: One of `FOLDS`, or of `HELD_BACK`, which has no test.
         split: "train" or "val": the earlier and the later part of the other scenes' films;
             "test": the whole film of the fold's scene.
         root: The data set's folder; None: its own below the data root.
@@ -58,20 +68,21 @@ class EthUcy:
         stride: int = 1,
         least: int = 2,
     ) -> None:
-        if fold not in FOLDS:
-            raise UnknownNameError("fold of ETH/UCY", fold, FOLDS)
+        check_fold(fold)
         if split not in self.splits:
             raise UnknownNameError("split of ETH/UCY", split, self.splits)
+        if split == "test" and fold in HELD_BACK:
+            raise InputError(f"The fold {fold} only chooses settings: it has no test.")
         self.fold = fold
         folder = find_data(self.name, root)
-        if split == "test":
-            files = [folder / "all_data" / f"{scene}.txt" for scene in FOLDS[fold]]
+        whole = HELD_BACK[fold][:1] if fold in HELD_BACK else FOLDS[fold]
+        if split == ("val" if fold in HELD_BACK else "test"):
+            files = [folder / "all_data" / f"{scene}.txt" for scene in whole]
         else:
+            held = HELD_BACK.get(fold, whole)
             scenes = [s for other in FOLDS.values() for s in other] + list(ONLY_TRAINED)
             files = [
-                folder / split / f"{scene}_{split}.txt"
-                for scene in scenes
-                if scene not in FOLDS[fold]
+                folder / split / f"{scene}_{split}.txt" for scene in scenes if scene not in held
             ]
         self.windows = join_windows([_windows(file, stride, least) for file in files])
         if not len(self.windows):
@@ -81,6 +92,16 @@ class EthUcy:
 
     def __len__(self) -> int:
         return len(self.windows)
+
+
+def check_fold(fold: str) -> None:
+    """Refuse a fold that there is not.
+
+    Raises:
+        UnknownNameError: with the folds that there are.
+    """
+    if fold not in FOLDS and fold not in HELD_BACK:
+        raise UnknownNameError("fold of ETH/UCY", fold, (*FOLDS, *HELD_BACK))
 
 
 @cache
