@@ -12,14 +12,14 @@ from pathlib import Path
 
 import onnx
 import torch
-from onnx import TensorProto
+from onnx import TensorProto, helper
 from onnxscript.optimizer import fold_constants, remove_unused_nodes
 from torch import nn
 
 import vitruvian
 from vitruvian.core.files import whole_file
 from vitruvian.core.published import load_published, published_names, read_checkpoint
-from vitruvian.face.retinaface import RetinaFaceNetwork
+from vitruvian.face.retinaface.network import RetinaFaceNetwork
 from vitruvian.pose.openpose.mobilenet import MobileNetOpenPose
 
 WEIGHTS = Path(vitruvian.__file__).parent / "weights"
@@ -40,18 +40,30 @@ def tensor_places(file: Path) -> dict[str, tuple[int, int]]:
     }
 
 
-def make_graph(network: nn.Module, name: str, outputs: list[str]) -> None:
-    """Write `WEIGHTS/name.onnx` for the network whose weights are `WEIGHTS/name.safetensors`."""
+def make_graph(
+    network: nn.Module, name: str, outputs: list[str], size: tuple[int, int] | None = None
+) -> None:
+    """Write `WEIGHTS/name.onnx` for the network whose weights are `WEIGHTS/name.safetensors`.
+
+    Weights that are stored in half precision are made float32 where the graph begins.
+
+    Args:
+        network: Without weights.
+        name: Of the files.
+        outputs: Names of what it gives.
+        size: Height and width of its input; None: any.
+    """
     weights = WEIGHTS / f"{name}.safetensors"
     load_published(network, read_checkpoint(weights))
     network.eval()
-    size = torch.export.Dim.DYNAMIC
+    any_size = torch.export.Dim.DYNAMIC
+    shape = {0: any_size} if size else {0: any_size, 2: any_size, 3: any_size}
     program = torch.onnx.export(
         network,
-        (torch.rand(2, 3, 64, 96),),
+        (torch.rand(2, 3, *(size or (64, 96))),),
         input_names=["image"],
         output_names=outputs,
-        dynamic_shapes={"image": {0: size, 2: size, 3: size}},
+        dynamic_shapes={"image": shape},
         dynamo=True,
         optimize=False,
         verbose=False,
@@ -66,7 +78,13 @@ def make_graph(network: nn.Module, name: str, outputs: list[str]) -> None:
         if tensor.name not in theirs or theirs[tensor.name] not in places:
             continue
         offset, length = places[theirs[tensor.name]]
-        assert length == len(tensor.raw_data), f"{tensor.name} is not stored as the network has it"
+        if 2 * length == len(tensor.raw_data):
+            half = f"{tensor.name}_half"
+            cast = helper.make_node("Cast", [half], [tensor.name], to=TensorProto.FLOAT)
+            model.graph.node.insert(0, cast)
+            tensor.name, tensor.data_type = half, TensorProto.FLOAT16
+        else:
+            assert length == len(tensor.raw_data), f"{tensor.name} is stored otherwise"
         tensor.ClearField("raw_data")
         tensor.data_location = TensorProto.EXTERNAL
         del tensor.external_data[:]

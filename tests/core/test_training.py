@@ -7,7 +7,13 @@ import json
 import numpy as np
 import pytest
 import torch
-from tests.pose.fakes import write_cups, write_flic, write_wholebody
+from tests.pose.fakes import (
+    write_crowdpose,
+    write_cups,
+    write_flic,
+    write_posetrack,
+    write_wholebody,
+)
 
 import vitruvian
 from vitruvian.core.card import find_card
@@ -49,6 +55,9 @@ MODELS = {
     "pose/openpose_lightweight_coco": (
         *(*VGG, "--model.network", '{"num_refinement_stages": 1, "num_channels": 16}'),
     ),
+    "pose/openpose_world": (
+        *(*VGG, "--model.network", '{"num_refinement_stages": 1, "num_channels": 16}'),
+    ),
     "pyranet": ("--model.stacks", "1", "--model.features", "64", *CROPS),
     "simple_baseline": RESNET,
     "zoomnet": (
@@ -62,13 +71,18 @@ MODELS = {
 DATA = {
     "coco": (write_fake_coco, 2, "ap"),
     "coco_wholebody": (write_wholebody, 2, "ap"),
+    "crowdpose": (write_crowdpose, 2, "ap"),
     "flic": (write_flic, 4, "pck@0.2"),
     "lsp": (write_fake_lsp, 8, "pck@0.2"),
     "mpii": (write_fake_mpii, 4, "pck_head_segment"),
     "own": (write_cups, 24, "ap"),
+    "posetrack18": (write_posetrack, 2, "ap"),
     "world": (None, 0, "pck@0.2"),
 }
 """End of a recipe's name → what writes a small data set, how many pictures, and a metric of it."""
+
+CROWDS = ("associative_embedding", "hgg", "openpose")
+"""Systems whose world is one of crowds."""
 
 RECIPES = [
     (card.name, recipe)
@@ -99,6 +113,11 @@ def test_a_recipe_trains_and_is_scored_on_its_data(system, name, tmp_path):
     arguments = (*SHORT, *MODELS.get(name, MODELS[system]))
     if write is not None:
         arguments += ("--data.root", str(write(tmp_path / "set", count)))
+    if system in CROWDS and kind == "world":
+        pytest.importorskip("warp", reason="rendering needs the extra `world`")
+        arguments += ("--data.root", str(tmp_path))
+        arguments += ("--data.counts", '{"train": 2, "validation": 2, "test": 2}')
+        metric = "ap"
     if kind == "own":
         arguments += ("--model.skeleton", str(tmp_path / "set/joints.yaml"))
     if kind == "mpii":  # the JSON has no head boxes; see `Mpii.evaluate`

@@ -56,6 +56,20 @@ def test_every_norm_by_name_makes_and_trains(name):
     assert norm.eval()(x).isfinite().all()
 
 
+@pytest.mark.parametrize("train", [True, False])
+def test_group_norm_of_one_value_a_group(train):
+    """On maps of one cell; PyTorch's layer refuses a batch of one."""
+    layer = trained(make_norm("group", 8)).train(train)
+    pair = torch.randn(2, 8, 1, 1)
+    assert torch.equal(layer(pair[:1]), layer(pair)[:1])
+    assert torch.allclose(layer(pair)[0, :, 0, 0], layer.bias, atol=1e-4)
+    published = nn.GroupNorm(8, 8)
+    published.load_state_dict(layer.state_dict())
+    assert torch.equal(layer(pair), published(pair))
+    pictures = torch.randn(3, 8, 4, 5)
+    assert torch.equal(layer(pictures), published(pictures))
+
+
 def test_unknown_names_and_forms():
     with pytest.raises(UnknownNameError, match="'switchable'"):
         make_norm("switchabel", 3)

@@ -97,10 +97,8 @@ def test_a_run_draws_them_and_remembers_that_it_did(tmp_path, weights):
         go(clip, tmp_path / "plain", futures=weights)
 
 
-def test_without_weights_one_sentence_says_which(tmp_path, weights):
-    with pytest.raises(WeightsError, match="vitruvian train motion/dscmp_heights") as caught:
-        load_predictor()
-    assert "--futures-weights" in str(caught.value)
+def test_weights_in_body_heights_come_along_and_others_are_refused(tmp_path, weights):
+    assert load_predictor(device="cpu").unit == "heights"
     other = tmp_path / "metres.safetensors"
     Dscmp(hidden=8).save(other)
     with pytest.raises(WeightsError, match="is for tracks in m, and a clip's are in body heights"):
@@ -112,7 +110,7 @@ def test_without_weights_one_sentence_says_which(tmp_path, weights):
     [
         (["--futures-weights", "w.safetensors"], "give both"),
         (["--futures", "--no-annotate"], "leave --no-annotate out"),
-        (["--futures"], "none come with vitruvian"),
+        (["--futures", "--futures-weights", "absent.safetensors"], "no checkpoint at absent"),
     ],
 )
 def test_what_does_not_fit_is_said_before_anything_is_done(tmp_path, capsys, options, sentence):

@@ -12,7 +12,12 @@ from PIL import Image
 from scipy.io import savemat
 
 from vitruvian.pose.datasets.coco import FILES, write_fake_coco
-from vitruvian.pose.datasets.coco_family import WHOLEBODY_LISTS, CocoWholeBody
+from vitruvian.pose.datasets.coco_family import (
+    WHOLEBODY_LISTS,
+    CocoWholeBody,
+    CrowdPose,
+    PoseTrack18,
+)
 from vitruvian.pose.datasets.flic import COLUMNS
 
 CUP = ("left_rim", "right_rim", "left_foot", "right_foot", "handle")
@@ -64,6 +69,35 @@ def write_wholebody(folder: Path, count: int) -> Path:
                 entry |= {f"{part}_box": entry["bbox"], f"{part}_valid": True}
             entry["foot_valid"] = True
         (folder / CocoWholeBody.files[split][0]).write_text(json.dumps(content))
+    return folder
+
+
+def write_crowdpose(folder: Path, count: int) -> Path:
+    """`write_fake_coco` with CrowdPose's joints, files and crowd index."""
+    write_fake_coco(folder, count)
+    (folder / "json").mkdir()
+    for split, (file, _) in CrowdPose.files.items():
+        source, pictures = FILES["train" if "train" in split else "validation"]
+        content = json.loads((folder / source).read_text())
+        for image in content["images"]:
+            image["crowdIndex"] = 0.5
+        for entry in content["annotations"]:
+            entry["keypoints"] = entry["keypoints"][: 3 * 14]
+        (folder / file).write_text(json.dumps(content))
+    (folder / pictures).rename(folder / "images")
+    return folder
+
+
+def write_posetrack(folder: Path, count: int) -> Path:
+    """`write_fake_coco` with a file a video, as PoseTrack has it."""
+    write_fake_coco(folder, count)
+    for split, (part, _) in PoseTrack18.files.items():
+        file, pictures = FILES[split]
+        content = json.loads((folder / file).read_text())
+        for image in content["images"]:
+            image["file_name"] = f"{pictures}/{image['file_name']}"
+        (folder / part).mkdir()
+        (folder / part / "video.json").write_text(json.dumps(content))
     return folder
 
 

@@ -102,10 +102,11 @@ def test_higher_hrnet_is_read_back_from_its_shapes(joined) -> None:
 
 
 def test_ae_hourglass_is_read_back_from_its_published_shapes() -> None:
-    network = AEHourglass(10, stacks=2, widths=(4, 6, 8), norm=True)
+    network = AEHourglass(10, stacks=2, widths=(4, 6, 8), stem=(3, 5, 7), norm=True)
     state = to_published(network)
     options = ae_hourglass_options({key: value.shape for key, value in state.items()})
-    assert options == {"outputs": 10, "stacks": 2, "widths": [4, 6, 8], "norm": True}
+    sizes = {"outputs": 10, "stacks": 2, "widths": [4, 6, 8], "stem": [3, 5, 7]}
+    assert options == {**sizes, "norm": True}
 
 
 @pytest.mark.parametrize("name", ["higher_hrnet", "associative_embedding"])

@@ -191,3 +191,22 @@ def test_the_detector_has_a_map_and_its_peaks_are_people() -> None:
         [20, 12, pytest.approx(0.8)],
     ]
     assert find_centers(np.zeros((4, 4))).shape == (0, 3)
+
+
+def test_a_narrow_network_has_the_same_shape() -> None:
+    network = CPM(9, stages=3, width=16)
+    widths = {
+        each.convolution.out_channels
+        for each in network.tower_stage1
+        if hasattr(each, "convolution")
+    }
+    assert widths == {16}
+    assert network.stage1.conv5_stage1.convolution.out_channels == 64
+    maps = network.eval()(torch.zeros(1, 3, 64, 64))
+    assert [tuple(each.shape) for each in maps] == [(1, 10, 8, 8)] * 3
+
+
+def test_one_stage_has_no_second_tower() -> None:
+    network = CPM(9, stages=1, width=16)
+    assert not any("stage2" in key for key in network.state_dict())
+    assert len(network.eval()(torch.zeros(1, 3, 64, 64))) == 1

@@ -18,7 +18,7 @@ from vitruvian.pose.heatmap_cascade import (
     LocalContrast,
     cut,
 )
-from vitruvian.pose.heatmaps import cell_gaussians, cell_peaks
+from vitruvian.pose.heatmap_tensors import cell_gaussians, cell_peaks
 from vitruvian.pose.spatial_model import (
     SpatialModel,
     _by_fourier,

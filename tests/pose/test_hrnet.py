@@ -92,6 +92,15 @@ def test_weights_say_what_they_are(tmp_path) -> None:
     np.testing.assert_allclose(again, joints, rtol=1e-4, atol=1e-4)
 
 
+def test_a_stem_of_one_block_is_read_back(tmp_path) -> None:
+    system = PoseHRNetSystem("halpe26", stem_blocks=1, **SMALL)
+    assert len(system.network.get_submodule("layer1")) == 1
+    torch.save(system.network.state_dict(), tmp_path / "small.pth")
+    loaded = vitruvian.load("hrnet", tmp_path / "small.pth", device="cpu")
+    assert shapes_of(loaded.network) == shapes_of(system.network)
+    assert loaded.skeleton.name == "halpe26"
+
+
 def test_it_exports_and_folds(tmp_path) -> None:
     network = PoseHRNetSystem("lsp14", **SMALL).network.eval()
     for norm in (module for module in network.modules() if hasattr(module, "running_var")):
@@ -149,3 +158,11 @@ def test_weights_are_folded_once_and_say_the_same(tmp_path) -> None:
     loaded.network = torch.nn.Identity()  # another network is not overlooked
     with torch.inference_mode():
         assert loaded(crops).shape == crops.shape
+
+
+def test_an_objective_that_a_system_has_not_is_refused() -> None:
+    from vitruvian.pose.cpm import ConvolutionalPoseMachine
+
+    assert PoseHRNetSystem("lsp14", objective="likelihood", **SMALL).objective == "likelihood"
+    with pytest.raises(UnknownNameError, match="objective of cpm"):
+        ConvolutionalPoseMachine("lsp14", objective="likelihood")

@@ -8,7 +8,7 @@ import torch
 from vitruvian.core.errors import InputError, UnknownNameError
 from vitruvian.core.published import load_published, to_published
 from vitruvian.nn.resnet import make_resnet
-from vitruvian.pose.simple_baseline import PoseResNet, pose_resnet_like
+from vitruvian.pose.simple_baseline import PoseResNet, SimpleBaseline, pose_resnet_like
 
 
 def parameters(network: torch.nn.Module) -> float:
@@ -92,3 +92,11 @@ def test_wrong_options_are_refused() -> None:
         PoseResNet(depth=18, filters=(256, 256))
     with pytest.raises(InputError, match="keys"):
         pose_resnet_like({"conv1.weight": (64, 3, 7, 7)})
+
+
+@pytest.mark.parametrize("channels", ["rgb", "bgr"])
+def test_pictures_are_normalised_alike_in_either_memory(channels) -> None:
+    system = SimpleBaseline(depth=18, channels=channels)
+    image = torch.randint(0, 256, (2, 3, 64, 32), dtype=torch.uint8)
+    last = system.normalised(image.contiguous(memory_format=torch.channels_last))
+    torch.testing.assert_close(last, system.normalised(image), rtol=1e-5, atol=1e-5)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -67,6 +68,15 @@ def test_the_pixels_lie_where_the_joints_say(udp: bool, rotation: float, flip: b
     wanted = crop.to_picture(np.stack([x, y], axis=-1)) - 0.5
     # OpenCV samples at 1/32 of a pixel and rounds to whole grey values.
     assert np.abs(crop.sample(picture)[..., :2] - wanted).max() <= 0.6
+
+
+@settings(deadline=None)
+@given(crops)
+def test_a_crop_is_the_whole_picture_warped(crop: Crop) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (200, 300, 3), dtype=np.uint8)
+    expected = cv2.warpAffine(image, crop.matrix, crop.output_size, flags=cv2.INTER_LINEAR)
+    off = np.abs(crop.sample(image).astype(int) - expected)
+    assert off.max() <= 1  # four channels are rounded otherwise, once in a thousand times
 
 
 def test_flipping_twice_changes_nothing() -> None:

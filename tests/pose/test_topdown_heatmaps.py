@@ -11,19 +11,23 @@ from hypothesis import strategies as st
 
 from vitruvian.core.errors import UnknownNameError
 from vitruvian.core.skeletons import COCO17
+from vitruvian.pose.heatmap_tensors import (
+    joints_mse_loss,
+    joints_ohkm_loss,
+    likelihood_loss,
+    likely_places,
+    merge_flipped,
+    mirror_back,
+    shift_right,
+)
 from vitruvian.pose.heatmaps import (
     decode_joints,
     encode_joints,
     find_maxima,
     gaussian_targets,
-    joints_mse_loss,
-    joints_ohkm_loss,
-    merge_flipped,
-    mirror_back,
     refine_dark,
     refine_quarter,
     refine_udp,
-    shift_right,
 )
 
 SIZE, MAP = (192, 256), (48, 64)
@@ -176,3 +180,27 @@ def test_unknown_names_are_refused() -> None:
         gaussian_targets([[1, 1]], [1], MAP, 2, "unbised")
     with pytest.raises(UnknownNameError, match="dark"):
         decode_joints(np.zeros((1, 8, 8)), SIZE, decoder="drak")
+
+
+def test_likelihood_is_least_where_the_joint_is() -> None:
+    points = np.array([[[5.0, 9.0], [7.0, 3.0]]], dtype=np.float32)
+    target, weight = encode_joints(
+        4 * points[0] + 2, np.array([1.0, 0.0], np.float32), (48, 64), (12, 16), sigma=1.5
+    )
+    target, weight = torch.from_numpy(target)[None], torch.from_numpy(weight)[None]
+    exact = (target / target.sum((-1, -2), keepdim=True).clamp(min=1e-6)).clamp(min=1e-9).log()
+    assert likelihood_loss(exact, target, weight) == pytest.approx(0, abs=1e-3)
+    flat = torch.zeros_like(exact)
+    share = target[0, 0] / target[0, 0].sum()
+    entropy = -(share * share.clamp(min=1e-9).log()).sum()
+    expected = float(np.log(12 * 16) - entropy)
+    assert likelihood_loss(flat, target, weight) == pytest.approx(expected, abs=1e-3)
+    # The joint that is not labelled has no say, and neither has an empty target.
+    wrong = exact.clone()
+    wrong[0, 1] = torch.randn(16, 12)
+    assert likelihood_loss(wrong, target, weight) == likelihood_loss(exact, target, weight)
+    nobody = likelihood_loss(flat, torch.zeros_like(target), torch.ones_like(weight))
+    assert nobody == 0
+    likely = likely_places(exact, 1.5)[0, 0]
+    assert likely.max() == pytest.approx(1, abs=0.02)
+    assert divmod(int(likely.argmax()), 12) == (9, 5)

@@ -10,7 +10,7 @@ from vitruvian.core.card import find_card
 from vitruvian.core.errors import InputError
 from vitruvian.core.skeletons import WHOLEBODY133
 from vitruvian.core.weights import find_weights
-from vitruvian.pose.heatmaps import cell_gaussians
+from vitruvian.pose.heatmap_tensors import cell_gaussians
 from vitruvian.pose.zoomnet import (
     GRID,
     PARTS,

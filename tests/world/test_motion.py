@@ -85,9 +85,11 @@ def test_motion_keeps_the_limits_and_is_smooth(activity):
 def test_no_activity_is_rare():
     shares = [share for _, share in ACTIVITIES.values()]
     assert sum(shares) == pytest.approx(1)
+    assert shares.pop() == 0  # acrobatics: only where they are asked for
     assert min(shares) > 0.01
     drawn = [sample_motion(np.random.default_rng([3, index])).activity for index in range(2000)]
-    assert min(drawn.count(name) for name in ACTIVITIES) >= 0.01 * len(drawn)
+    usual = [name for name, (_, share) in ACTIVITIES.items() if share]
+    assert min(drawn.count(name) for name in usual) >= 0.01 * len(drawn)
 
 
 def test_no_limb_runs_through_the_body():

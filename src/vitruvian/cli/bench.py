@@ -30,6 +30,8 @@ Examples:
 
   vitruvian bench norms                            norms beside PyTorch's batch norm
 
+  vitruvian bench pose                             top-down networks and what is around them
+
   vitruvian bench world                            rendered people a second
 
 Figures are the median and the 90th percentile of the rounds, in milliseconds. On a busy machine
@@ -38,7 +40,7 @@ look at the ratios, not at the figures.
 
 
 def bench(
-    subject: Annotated[str, typer.Argument(help="What to measure: analyze, norms or world.")],
+    subject: Annotated[str, typer.Argument(help="What to measure: analyze, norms, pose or world.")],
     photo: Annotated[
         Path | None, typer.Option(help="The photo to measure with; it is fitted to 640×480.")
     ] = None,
@@ -62,6 +64,10 @@ def bench(
 
     norms: forward and backward of the norms at (32, 256, 56, 56), and inference with one-hot
     ratios. PyTorch's batch norm is the peer.
+
+    pose: networks of one person's crop at 192×256 beside timm's, as PyTorch and as ONNX; cropping
+    and reading beside transformers' and rtmlib's where they are installed; eight people in a batch;
+    COCO's AP beside faster-coco-eval. Some minutes; weights are random.
 
     world: crops of one person at 192×256 and crowds of 1 to 12 at 640×480, with every annotation,
     on the processor and on a GPU where there is one.
@@ -122,6 +128,24 @@ def _norms(options: Options) -> dict[str, Any]:
     return {title: _plain(rows) for title, rows in spreads.items()} | {"ratios": ratios}
 
 
+def _pose(options: Options) -> dict[str, Any]:
+    from vitruvian.pose import bench as bench_pose
+
+    peers = bench_pose.peer_networks() if options.peers else {}
+    systems = {name: bench_pose.prepare(build) for name, build in bench_pose.systems().items()}
+    hrnet = systems["HRNet-W32"]
+    report: dict[str, Any] = {"peers": bench_pose.installed()} if options.peers else {}
+    say("Measuring what is done for each person …")
+    report |= bench_pose.bench_person(options.runs, hrnet, peers=options.peers)
+    say("Measuring COCO's AP …")
+    report |= bench_pose.bench_coco(max(3, options.runs // 5))
+    say("Measuring eight people in a batch …")
+    report |= bench_pose.bench_batch(max(3, options.runs // 3), hrnet)
+    say("Exporting and measuring networks …")
+    report |= bench_pose.bench_networks(options.runs, systems, peers)
+    return report
+
+
 def _world(options: Options) -> dict[str, Any]:
     from vitruvian.world.rig import load_rig
 
@@ -146,6 +170,7 @@ def _world(options: Options) -> dict[str, Any]:
 SUBJECTS: dict[str, Callable[[Options], dict[str, Any]]] = {
     "analyze": _analyze,
     "norms": _norms,
+    "pose": _pose,
     "world": _world,
 }
 
@@ -183,6 +208,7 @@ def _tell(report: dict[str, Any]) -> None:
             column.justify = "right"
         for name, row in rows.items():
             cells = (row["median"], row["p90"]) if spread else (row,)
-            table.add_row(name, *(f"{cell:,.2f}" if spread else f"{cell:,}" for cell in cells))
+            form = ("{:,.2f}" if spread else "{:,}").format
+            table.add_row(name, *(cell if isinstance(cell, str) else form(cell) for cell in cells))
         console.print()
         console.print(table)

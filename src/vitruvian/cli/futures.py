@@ -32,7 +32,7 @@ class TrackOptions:
 
 
 def predict_futures(
-    load: Callable[[], Any],
+    load: Callable[[str], Any],
     inputs: Sequence[str],
     out: str,
     options: TrackOptions,
@@ -42,7 +42,7 @@ def predict_futures(
     """Write futures.json, futures.csv and a picture for each scene of track files.
 
     Args:
-        load: Gives the system; called once the files are known to be right.
+        load: Gives the system for tracks of a unit; called once the files are known to be right.
         inputs: The track files.
         out: The folder.
         options: What else was given.
@@ -60,7 +60,7 @@ def predict_futures(
     if matrix is not None and image is None:
         raise InputError("A homography needs the picture that it is for: give --scene.")
     tracks = [scene for file in inputs for scene in read_tracks(file)]
-    futures = load().predict(tracks, frame=options.frame, samples=options.samples)
+    futures = load(tracks[0].unit).predict(tracks, frame=options.frame, samples=options.samples)
     drawn = []
     for found, scene in zip(futures, tracks, strict=True):
         drawn.append(found.draw(image, scene.to_pixels if matrix is None else matrix))

@@ -104,8 +104,10 @@ def predict(
             f"{system} has no networks of faces and hands: leave --{min(details)} out."
         )
 
-    def loaded() -> Any:
-        return load(system, weights, device, cast("Precision", precision), **details)
+    def loaded(unit: str = "") -> Any:
+        """The system; of tracks with the card's weights for their unit, where none are given."""
+        own = unit if unit in [entry.name for entry in find_card(system).weights] else None
+        return load(system, weights or own, device, cast("Precision", precision), **details)
 
     options = TrackOptions(scene, homography, frame, samples)
     if find_card(system).takes == "tracks":

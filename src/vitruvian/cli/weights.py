@@ -59,6 +59,9 @@ def import_weights(
     out: Annotated[
         str | None, typer.Option(metavar="FILE", help="The safetensors file to write.")
     ] = None,
+    half: Annotated[
+        bool, typer.Option("--half", help="Store 16 bits a number: half the size, three digits.")
+    ] = False,
 ) -> None:
     """Check a checkpoint against the network, entry by entry, and write it as safetensors.
 
@@ -73,7 +76,7 @@ def import_weights(
     loaded = load(system, Path(file), "cpu", "32")
     if not hasattr(loaded, "save"):
         raise InputError(f"{system} does not take other weights yet.")
-    loaded.save(target)
+    loaded.save(target, half=half)
     typer.echo(f"{target}")
 
 

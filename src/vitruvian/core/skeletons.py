@@ -339,6 +339,15 @@ HALPE136 = Skeleton(
     (*COCO17.sigmas, *(0.08,) * 3, *(0.089,) * 6, *(0.015,) * 110),
 )
 
+_BODY = 26
+HALPE26 = Skeleton(
+    "halpe26",
+    HALPE136.joints[:_BODY],
+    tuple(pair for pair in HALPE136.edges if set(pair) <= set(HALPE136.joints[:_BODY])),
+    HALPE136.sigmas[:_BODY],
+)
+"""Halpe's body and feet, without face and hands."""
+
 _PUPILS = ("right_pupil", "left_pupil")
 
 OPENPOSE137 = Skeleton(
@@ -371,7 +380,7 @@ SKELETONS: dict[str, Skeleton] = {
     skeleton.name: skeleton
     for skeleton in (
         *(COCO17, OPENPOSE18, OPENPOSE25, MPII16, LSP14, CROWDPOSE14, AIC14, POSETRACK17, FLIC11),
-        *(WHOLEBODY133, HALPE136, OPENPOSE137, H36M17),
+        *(WHOLEBODY133, HALPE26, HALPE136, OPENPOSE137, H36M17),
     )
 }
 

@@ -18,6 +18,7 @@ from vitruvian.core.device import Precision, choose_device
 from vitruvian.core.errors import VitruvianError, WeightsError
 from vitruvian.core.files import whole_file
 from vitruvian.core.published import load_plain, load_published, read_checkpoint, to_published
+from vitruvian.core.skeletons import Skeleton, find_skeleton
 from vitruvian.core.weights import Weights
 
 Batch = Mapping[str, Any]
@@ -132,8 +133,10 @@ class System(LightningModule):
         chosen = choose_device(device, precision)
         state = cls.entries(network_state(weights.file))
         try:
-            said = {**cls.arguments_of(state), **weights.arguments, **saved_arguments(weights)}
-            system = cls(**{**said, **arguments})
+            said = {**weights.arguments, **saved_arguments(weights)}
+            guessed = cls.arguments_of(state)
+            cls.check_joints_of(weights.file, said, guessed, arguments)
+            system = cls(**{**guessed, **said, **arguments})
         except WeightsError:
             raise
         except (TypeError, ValueError, VitruvianError) as error:
@@ -151,13 +154,58 @@ class System(LightningModule):
         Raises:
             WeightsError: the checkpoint is damaged or another network's.
         """
-        load_published(self.network, self.entries(network_state(file)), origin=str(file))
+        state = self.entries(network_state(file))
+        try:
+            guessed = self.arguments_of(state)
+        except (TypeError, ValueError, VitruvianError):  # another network's: said below
+            guessed = {}
+        self.check_joints_of(file, arguments_in(file)[1], guessed, self.hparams)
+        load_published(self.network, state, origin=str(file))
 
-    def save(self, path: str | Path, **facts: Plain) -> None:
+    @classmethod
+    def joints_said(cls, arguments: Mapping[str, Any]) -> Skeleton | None:
+        """The joints that arguments of the class speak of; None where they speak of none."""
+        said = arguments.get("skeleton")
+        return find_skeleton(said) if isinstance(said, str) else None
+
+    @classmethod
+    def check_joints_of(
+        cls,
+        file: str | Path,
+        said: Mapping[str, Any],
+        guessed: Mapping[str, Any],
+        wanted: Mapping[str, Any],
+    ) -> None:
+        """Refuse a checkpoint of other joints than the network's.
+
+        Args:
+            file: The checkpoint.
+            said: Arguments of the class that it holds.
+            guessed: Those that its shapes show: they tell how many joints there are, not which.
+            wanted: Those that the network is to have.
+
+        Raises:
+            WeightsError: with both lists.
+        """
+        try:
+            known, own = cls.joints_said(said), cls.joints_said(wanted)
+            other = known or cls.joints_said(guessed)
+        except VitruvianError as error:
+            raise WeightsError(f"{file} names joints that nobody knows ({error}).") from error
+        if own is None or other is None:
+            return
+        if (own.joints != other.joints) if known else (len(own) != len(other)):
+            raise WeightsError(
+                f"{tell_joints(own, str(file), other)}: take weights of the network's joints, or "
+                "a network of theirs."
+            )
+
+    def save(self, path: str | Path, *, half: bool = False, **facts: Plain) -> None:
         """Write the network as safetensors that `from_weights` reads without further arguments.
 
         Args:
             path: The file.
+            half: Whether real numbers are stored in 16 bits: half the size, three digits.
             facts: What else the file says of itself.
         """
         arguments = {key: value for key, value in self.hparams.items() if not key.startswith("_")}
@@ -167,6 +215,8 @@ class System(LightningModule):
             key: value.detach().cpu().contiguous()
             for key, value in to_published(self.network).items()
         }
+        if half:
+            tensors = {k: v.half() if v.is_floating_point() else v for k, v in tensors.items()}
         with whole_file(path) as part:
             save_file(tensors, part, metadata)
 
@@ -189,21 +239,43 @@ def saved_arguments(weights: Weights) -> dict[str, Plain]:
     Raises:
         WeightsError: the file is another system's.
     """
-    if weights.file.suffix == ".safetensors":
-        with safe_open(weights.file, "pt") as file:
-            metadata = file.metadata() or {}
-        owner = metadata.get("system", weights.system)
-        if owner != weights.system:
-            msg = f"{weights.file} holds weights of {owner}, not of {weights.system}."
-            raise WeightsError(msg)
-        found = json.loads(metadata.get("arguments", "{}"))
+    owner, found = arguments_in(weights.file)
+    if owner not in (None, weights.system):
+        msg = f"{weights.file} holds weights of {owner}, not of {weights.system}."
+        raise WeightsError(msg)
+    return found
+
+
+def arguments_in(file: str | Path) -> tuple[str | None, dict[str, Plain]]:
+    """The system that a checkpoint says it is of, and its class arguments; of others' None and {}.
+
+    Raises:
+        WeightsError: the file is damaged.
+    """
+    file, owner, found = Path(file), None, None
+    if file.suffix == ".safetensors":
+        with safe_open(file, "pt") as content:
+            metadata = content.metadata() or {}
+        owner = metadata.get("system")
+        try:
+            found = json.loads(metadata.get("arguments", "{}"))
+        except ValueError:
+            found = None
     else:
-        content = load_plain(weights.file)
+        content = load_plain(file)
         found = content.get("hyper_parameters", {}) if isinstance(content, dict) else {}
     if not isinstance(found, dict):
-        msg = f"{weights.file} holds arguments that are no names and values: get it again."
+        msg = f"{file} holds arguments that are no names and values: get it again."
         raise WeightsError(msg)
-    return {key: value for key, value in found.items() if not key.startswith("_")}
+    return owner, {key: value for key, value in found.items() if not key.startswith("_")}
+
+
+def tell_joints(own: Skeleton, whose: str, other: Skeleton) -> str:
+    """Most of a sentence with two lists of joints: the network's, and those of something else."""
+    return (
+        f"The network knows {len(own)} joints ({', '.join(own.joints)}), {whose} {len(other)} "
+        f"({', '.join(other.joints)})"
+    )
 
 
 def gathered(found: Mapping[int, Value]) -> dict[int, Value]:

@@ -1,1 +1,1 @@
-"""Faces: detection, and later attributes, recognition and editing."""
+"""Faces: detection, masks; later attributes, recognition and editing."""

@@ -20,6 +20,7 @@ from vitruvian.nn.resnet import BasicBlock, Bottleneck
 
 STEM = 64
 """Channels of the two convolutions at the beginning, and inside of the first four bottlenecks."""
+STEM_BLOCKS = 4
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,11 @@ def hrnet_stages_like(shapes: Mapping[str, Sequence[int]]) -> tuple[Stage, ...]:
     return tuple(stages)
 
 
+def stem_blocks_like(shapes: Mapping[str, Sequence[int]]) -> int:
+    """Bottlenecks before the stages of a checkpoint with these shapes."""
+    return len(_numbers(key.split(".")[1] for key in shapes if key.startswith("layer1.")))
+
+
 class Fusion(nn.Module):
     """One module (section 3, "repeated multi-scale fusion"): the branches, then their exchange.
 
@@ -131,7 +137,7 @@ class Fusion(nn.Module):
             terms = [layer(each) for layer, each in zip(exchange, x, strict=True)]  # type: ignore[call-overload]
             total = terms[0] + terms[1]
             for term in terms[2:]:
-                total = total + term
+                total += term
             fused.append(self.relu(total))
         return fused
 
@@ -141,12 +147,14 @@ class HRNet(nn.Module):
 
     Args:
         stages: See `hrnet_stages`.
+        stem_blocks: Bottlenecks before them; as published there are four, which in a small network
+            are most of the work.
 
     Attributes:
         channels: Of what it gives out.
     """
 
-    def __init__(self, stages: Sequence[Stage]) -> None:
+    def __init__(self, stages: Sequence[Stage], *, stem_blocks: int = STEM_BLOCKS) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(3, STEM, 3, 2, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(STEM)
@@ -154,7 +162,7 @@ class HRNet(nn.Module):
         self.bn2 = nn.BatchNorm2d(STEM)
         self.relu = nn.ReLU(inplace=True)
         wide = STEM * Bottleneck.expansion
-        places = (STEM, wide, wide, wide)
+        places = (STEM, *(wide,) * (stem_blocks - 1))
         self.layer1 = nn.Sequential(*(Bottleneck(channels, STEM) for channels in places))
         widths = [(wide,), *(stage.output for stage in stages)]
         self.count = len(stages)

@@ -44,7 +44,9 @@ class BasicBlock(nn.Module):
         """(batch, channels, height, width) → (batch, width, height / stride, width / stride)."""
         y = self.relu(self.bn1(self.conv1(x)))
         y = self.bn2(self.conv2(y))
-        return self.relu(y + (x if self.downsample is None else self.downsample(x)))
+        # In place: memory that is new to the process costs more than the sum.
+        y += x if self.downsample is None else self.downsample(x)
+        return self.relu(y)
 
 
 class Bottleneck(nn.Module):
@@ -79,7 +81,9 @@ class Bottleneck(nn.Module):
         y = self.relu(self.bn1(self.conv1(x)))
         y = self.relu(self.bn2(self.conv2(y)))
         y = self.bn3(self.conv3(y))
-        return self.relu(y + (x if self.downsample is None else self.downsample(x)))
+        # In place: memory that is new to the process costs more than the sum.
+        y += x if self.downsample is None else self.downsample(x)
+        return self.relu(y)
 
 
 class ResNet(nn.Module):

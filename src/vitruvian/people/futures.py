@@ -14,7 +14,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vitruvian.core.card import find_card
 from vitruvian.core.drawing import person_colour
 from vitruvian.core.errors import InputError, WeightsError
 from vitruvian.core.load import load
@@ -43,15 +42,8 @@ def load_predictor(weights: str = HEIGHTS, device: str = "auto") -> Any:
         device: As in `choose_device`.
 
     Raises:
-        WeightsError: there are none, or they are for tracks in another unit.
+        WeightsError: they are for tracks in another unit, damaged, or not there.
     """
-    if weights == HEIGHTS and HEIGHTS not in [entry.name for entry in find_card(SYSTEM).weights]:
-        msg = (
-            f"--futures needs weights of {SYSTEM} in body heights, and none come with vitruvian: "
-            f"train some (vitruvian train {_RECIPE} --out RUN, no data needed) and give them with "
-            "--futures-weights RUN/weights.safetensors."
-        )
-        raise WeightsError(msg)
     system = load(SYSTEM, weights, device)
     if system.unit != HEIGHTS:
         msg = (

@@ -16,12 +16,13 @@ from torch import Tensor, nn
 
 from vitruvian.core.errors import InputError
 from vitruvian.core.skeletons import find_skeleton
+from vitruvian.nn.hourglass import Hourglass
+from vitruvian.nn.norms import NormName
 from vitruvian.pose.associative_embedding import Grouping
 from vitruvian.pose.bottom_up_system import BottomUpSystem, Maps, Side
-from vitruvian.pose.hourglass import Hourglass
 
 STEM = (64, 128, 128)
-"""Channels of the first three convolutions."""
+"""Channels of the first three convolutions as published."""
 
 WIDTHS = (256, 384, 512, 640, 768)
 """Channels at each level of an hourglass as published, and in its middle."""
@@ -51,6 +52,7 @@ class AEHourglass(nn.Module):
         outputs: Maps of each stack; as published 17 of joints, 17 of tags and 34 that nothing uses.
         stacks: Hourglasses one after the other.
         widths: Channels of each level and of the middle.
+        stem: Channels of the first three convolutions.
         norm: Batch norm in the stem and in most of each hourglass; the published one has none.
     """
 
@@ -60,6 +62,7 @@ class AEHourglass(nn.Module):
         *,
         stacks: int = 4,
         widths: Sequence[int] = WIDTHS,
+        stem: Sequence[int] = STEM,
         norm: bool = False,
     ) -> None:
         super().__init__()
@@ -67,7 +70,7 @@ class AEHourglass(nn.Module):
         def normed(channels: int, out: int) -> Convolution:
             return Convolution(channels, out, norm=norm)
 
-        first, second, third = STEM
+        first, second, third = stem
         features = widths[0]
         self.stem = nn.Sequential(
             Convolution(3, first, 7, 2, norm=norm),
@@ -145,8 +148,10 @@ def ae_hourglass_options(shapes: Mapping[str, Sequence[int]]) -> dict[str, Any]:
         widths.append(shapes[f"{level}low1.conv.weight"][0])
         level += "low2."
     stacks = len({key for key in shapes if re.fullmatch(r"outs\.\d+\.conv\.weight", key)})
+    stem = [shapes[f"pre.{place}.conv.weight"][0] for place in (0, 1, 3)]
     norm = "pre.0.bn.weight" in shapes
-    return {"outputs": outputs, "stacks": stacks, "widths": widths, "norm": norm}
+    found = {"outputs": outputs, "stacks": stacks, "widths": widths, "stem": stem}
+    return {**found, "norm": norm}
 
 
 class AssociativeEmbedding(BottomUpSystem):
@@ -158,8 +163,11 @@ class AssociativeEmbedding(BottomUpSystem):
         skeleton: Name of the joints' skeleton.
         stacks: As in `AEHourglass`.
         widths: Likewise.
+        stem: Likewise.
         unused: Maps besides those of joints and tags: 34 in the published network.
         side: Which side of a picture is made `size` pixels: the long one.
+        norm: None: no norms, as published; or one of `vitruvian.nn.norms.NORMS` in the stem and the
+            hourglasses.
         options: Of `BottomUpSystem`.
     """
 
@@ -173,14 +181,24 @@ class AssociativeEmbedding(BottomUpSystem):
         *,
         stacks: int = 4,
         widths: Sequence[int] = WIDTHS,
+        stem: Sequence[int] = STEM,
         unused: int = 34,
         side: Side = "long",
+        norm: NormName | None = None,
         **options: Any,
     ) -> None:
-        joints = len(find_skeleton(skeleton))
-        network = AEHourglass(2 * joints + unused, stacks=stacks, widths=widths)
-        zero, one = (0.0,) * 3, (1.0,) * 3
-        super().__init__(network, skeleton, side=side, mean=zero, deviation=one, **options)
+        outputs = 2 * len(find_skeleton(skeleton)) + unused
+        sizes = {"widths": widths, "stem": stem}
+        network = AEHourglass(outputs, stacks=stacks, norm=norm is not None, **sizes)
+        super().__init__(
+            network,
+            skeleton,
+            side=side,
+            norm=norm or "batch",
+            mean=(0.0,) * 3,
+            deviation=(1.0,) * 3,
+            **options,
+        )
         self.save_hyperparameters(ignore=["backbone"])
 
     def stages(self, outputs: Sequence[Tensor]) -> list[Maps]:
@@ -203,7 +221,5 @@ class AssociativeEmbedding(BottomUpSystem):
         if "outs.0.weight" in state:  # a run's checkpoint, which says its arguments itself
             return {}
         found = ae_hourglass_options({key: tuple(value.shape) for key, value in state.items()})
-        if found["norm"]:
-            raise InputError("Batch norm is in no published network of this kind.")
-        unused = found["outputs"] - 34
-        return {"stacks": found["stacks"], "widths": found["widths"], "unused": unused}
+        norm = {"norm": "batch"} if found.pop("norm") else {}
+        return {"unused": found.pop("outputs") - 34, **found, **norm}

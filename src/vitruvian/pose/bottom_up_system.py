@@ -21,12 +21,12 @@ from vitruvian.core.errors import InputError
 from vitruvian.core.published import load_published, read_checkpoint
 from vitruvian.core.records import Frame, Person, Pose
 from vitruvian.core.skeletons import find_skeleton
-from vitruvian.core.system import Batch
+from vitruvian.core.system import Batch, arguments_in, tell_joints
 from vitruvian.nn.normed_system import NormedSystem
 from vitruvian.nn.norms import NormName
 from vitruvian.pose.associative_embedding import Grouping, parse_people, tag_loss
 from vitruvian.pose.crowd_data import CrowdData
-from vitruvian.pose.heatmaps import mirror_back
+from vitruvian.pose.heatmap_tensors import mirror_back
 from vitruvian.pose.topdown import Crop
 from vitruvian.pose.topdown_system import DEVIATION, MEAN
 
@@ -244,7 +244,7 @@ class BottomUpSystem(NormedSystem):
         return Crop(center, np.array(sides) * unit, (sides[0], sides[1]))
 
     def setup(self, stage: str) -> None:
-        """Look whether data and network have maps of the same sizes; begin with the backbone.
+        """Look whether data and network have the same joints and sizes; begin with the backbone.
 
         Raises:
             InputError: they do not.
@@ -254,7 +254,16 @@ class BottomUpSystem(NormedSystem):
             self.load_backbone()
         trainer: Any = self.trainer
         data = trainer.datamodule
-        if data is not None and not set(self.strides) <= set(data.strides):
+        if data is None:
+            return
+        part = {"fit": "train", "validate": "val"}.get(stage, "test")
+        other = data.pictures(part).people.skeleton
+        if other.joints != self.skeleton.joints:
+            raise InputError(
+                f"{tell_joints(self.skeleton, 'the data', other)}: set --model.skeleton to the "
+                "data's, or take other weights."
+            )
+        if not set(self.strides) <= set(data.strides):
             raise InputError(
                 f"The network's maps have strides {self.strides}, the data's {data.strides}: set "
                 "data.strides to the network's."
@@ -266,6 +275,9 @@ class BottomUpSystem(NormedSystem):
             own = self.network.state_dict()
             head = {key: value for key, value in own.items() if key.startswith(self.head)}
             state = self.backbone_state(read_checkpoint(self.backbone))
+            if not self.left_out:  # a whole network, with its joints
+                said = arguments_in(self.backbone)[1]
+                self.check_joints_of(self.backbone, said, {}, self.hparams)
             load_published(self.network, {**state, **head}, origin=self.backbone)
 
     def backbone_state(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:

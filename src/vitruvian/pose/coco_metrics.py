@@ -200,14 +200,9 @@ def _evaluate(
     people = list(people)
     images = {person["image_id"] for person in people} if image_ids is None else set(image_ids)
     number = {image: place + 1 for place, image in enumerate(sorted(images))}
-    truth = [
-        _truth(person, place + 1, number[person["image_id"]], len(sigmas))
-        for place, person in enumerate(p for p in people if p["image_id"] in number)
-    ]
-    found = [
-        _detection(detection, place + 1, number[detection["image_id"]], len(sigmas))
-        for place, detection in enumerate(d for d in detections if d["image_id"] in number)
-    ]
+    truth = _truth([person for person in people if person["image_id"] in number], number, sigmas)
+    inside = [each for each in detections if each["image_id"] in number]
+    found = _found(inside, number, sigmas)
     base = {
         "info": {},
         "images": [{"id": image} for image in number.values()],
@@ -225,33 +220,68 @@ def _evaluate(
     return evaluation
 
 
-def _truth(person: Annotation, number: int, image: int, joints: int) -> dict[str, Any]:
-    points = _checked(person, joints)
-    return {
-        "id": number,
-        "image_id": image,
-        "category_id": 1,
-        "keypoints": points.ravel().tolist(),
-        "num_keypoints": int(person.get("num_keypoints", np.count_nonzero(points[:, 2] > 0))),
-        "bbox": [float(value) for value in person["bbox"]],
-        "area": float(person["area"]),
-        "iscrowd": int(person.get("iscrowd", 0)),
-    }
+def _truth(
+    people: Sequence[Annotation], number: Mapping[Any, int], sigmas: Sequence[float]
+) -> list[dict[str, Any]]:
+    """People as the library wants them; images are numbered from 1."""
+    points = _stacked(people, len(sigmas))
+    labelled = np.count_nonzero(points[..., 2] > 0, axis=1).tolist()
+    return [
+        {
+            "id": place,
+            "image_id": number[person["image_id"]],
+            "category_id": 1,
+            "keypoints": flat,
+            "num_keypoints": int(person.get("num_keypoints", count)),
+            "bbox": [float(value) for value in person["bbox"]],
+            "area": float(person["area"]),
+            "iscrowd": int(person.get("iscrowd", 0)),
+        }
+        for place, (person, flat, count) in enumerate(
+            zip(
+                people, points.reshape(len(people), 3 * len(sigmas)).tolist(), labelled, strict=True
+            ),
+            start=1,
+        )
+    ]
 
 
-def _detection(detection: Annotation, number: int, image: int, joints: int) -> dict[str, Any]:
-    points = _checked(detection, joints)
-    low, size = points[:, :2].min(axis=0), np.ptp(points[:, :2], axis=0)
-    return {
-        "id": number,
-        "image_id": image,
-        "category_id": 1,
-        "keypoints": points.ravel().tolist(),
-        "score": float(detection["score"]),
-        "bbox": [*map(float, low), *map(float, size)],
-        "area": float(detection.get("area", _extent(points))),
-        "iscrowd": 0,
-    }
+def _found(
+    detections: Sequence[Annotation], number: Mapping[Any, int], sigmas: Sequence[float]
+) -> list[dict[str, Any]]:
+    """Detections likewise; all of them at once, since one by one took longer than the matching."""
+    points = _stacked(detections, len(sigmas))
+    low = points[..., :2].min(axis=1)
+    size = points[..., :2].max(axis=1) - low
+    boxes = np.concatenate([low, size], axis=1).tolist()
+    rows = zip(
+        detections,
+        points.reshape(len(detections), 3 * len(sigmas)).tolist(),
+        boxes,
+        size.prod(axis=1).tolist(),
+        strict=True,
+    )
+    return [
+        {
+            "id": place,
+            "image_id": number[detection["image_id"]],
+            "category_id": 1,
+            "keypoints": flat,
+            "score": float(detection["score"]),
+            "bbox": box,
+            "area": float(detection.get("area", extent)),
+            "iscrowd": 0,
+        }
+        for place, (detection, flat, box, extent) in enumerate(rows, start=1)
+    ]
+
+
+def _stacked(annotations: Sequence[Annotation], joints: int) -> NDArray[np.float64]:
+    """(annotations, joints, 3)."""
+    flat = [annotation["keypoints"] for annotation in annotations]
+    if all(len(each) == 3 * joints and np.ndim(each[0]) == 0 for each in flat):
+        return np.array(flat, dtype=np.float64).reshape(len(flat), joints, 3)
+    return np.stack([_checked(annotation, joints) for annotation in annotations])
 
 
 def _checked(annotation: Annotation, joints: int) -> NDArray[np.float64]:

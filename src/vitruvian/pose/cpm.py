@@ -29,7 +29,7 @@ from vitruvian.core.skeletons import find_skeleton
 from vitruvian.core.system import Batch
 from vitruvian.nn.norms import NormName
 from vitruvian.nn.vgg import VGG, Layer, caffe_name, stage, trunk, vgg_of_torchvision
-from vitruvian.pose.heatmaps import mirror_back
+from vitruvian.pose.heatmap_tensors import mirror_back
 from vitruvian.pose.topdown_system import Channels, TopDownSystem, skeleton_of
 
 STRIDE = 8
@@ -50,7 +50,6 @@ Pooling = Literal["up", "padded", "down"]
 """Where a pool's window lies: Caffe rounds sizes up; of the PyTorch ports, brainBY's pads by one
 pixel, and HowieMa's rounds down. Same keys and shapes, other outputs at the border."""
 
-_TOWER = (("conv1", 9, 128), ("conv2", 9, 128), ("conv3", 9, 128))
 _FIRST = (("conv4", 5, 32), ("conv5", 9, 512), ("conv6", 1, 512), ("conv7", 1, 0))
 _LATER = (*((f"Mconv{i}", 11, 128) for i in (1, 2, 3)), ("Mconv4", 1, 128), ("Mconv5", 1, 0))
 
@@ -66,29 +65,43 @@ class CPM(nn.Module):
         joints: Belief maps; one more, of the background, comes out.
         stages: 6; FLIC's model has 4.
         pooling: See `Pooling`.
+        width: Channels of most convolutions, 128; those of the others are in proportion.
         norm: Put a batch norm after every convolution but a stage's last; the paper has none.
     """
 
     def __init__(
-        self, joints: int = 14, *, stages: int = 6, pooling: Pooling = "up", norm: bool = False
+        self,
+        joints: int = 14,
+        *,
+        stages: int = 6,
+        pooling: Pooling = "up",
+        width: int = 128,
+        norm: bool = False,
     ) -> None:
         super().__init__()
         maps = joints + 1
-        self.tower_stage1 = _tower("_stage1", pooling, norm=norm)
-        first = stage(_FIRST, 128, maps, "_stage1", norm=norm)
+        first, later = (
+            tuple((name, kernel, channels * width // 128) for name, kernel, channels in table)
+            for table in (_FIRST, _LATER)
+        )
+        self.tower_stage1 = _tower("_stage1", width, pooling, norm=norm)
+        layers = stage(first, width, maps, "_stage1", norm=norm)
         self.stage1 = nn.Sequential()
-        for name, layer in first.named_children():
+        for name, layer in layers.named_children():
             if name in ("conv6_stage1", "conv7_stage1"):
                 self.stage1.add_module(f"drop_{name}", nn.Dropout(0.5))
             self.stage1.add_module(name, layer)
-        self.tower_stage2 = _tower("_stage2", pooling, norm=norm)
+        if stages > 1:
+            self.tower_stage2 = _tower("_stage2", width, pooling, norm=norm)
         self.pool_center_lower = _center_pool(pooling)
         self.features = nn.ModuleList()
         self.stages = nn.ModuleList()
         for number in range(2, stages + 1):
             name = "conv4_stage2" if number == 2 else f"conv1_stage{number}"
-            self.features.append(stage(((name, 5, 32),), 128, 0, "", norm=norm))
-            self.stages.append(stage(_LATER, 32 + maps + 1, maps, f"_stage{number}", norm=norm))
+            narrow = width // 4
+            self.features.append(stage(((name, 5, narrow),), width, 0, "", norm=norm))
+            seen = narrow + maps + 1
+            self.stages.append(stage(later, seen, maps, f"_stage{number}", norm=norm))
 
     def forward(
         self,
@@ -105,6 +118,8 @@ class CPM(nn.Module):
             center = center_map(image)
         near = self.pool_center_lower(center)
         beliefs = [self.stage1(self.tower_stage1(image))]
+        if not len(self.stages):
+            return beliefs
         image_features = self.tower_stage2(image)
         for to_features, to_beliefs in zip(self.features, self.stages, strict=True):
             seen = torch.cat([to_features(image_features), beliefs[-1], near], dim=1)
@@ -154,11 +169,11 @@ class VggCPM(nn.Module):
         return {key: caffe_name(key) for key in self.state_dict()}
 
 
-def _tower(suffix: str, pooling: Pooling, *, norm: bool) -> nn.Sequential:
+def _tower(suffix: str, width: int, pooling: Pooling, *, norm: bool) -> nn.Sequential:
     layers = nn.Sequential()
     inputs = 3
-    for number, (name, kernel, width) in enumerate(_TOWER, 1):
-        layer = Layer(inputs, width, kernel, nn.ReLU(inplace=True), norm=norm)
+    for number, name in enumerate(("conv1", "conv2", "conv3"), 1):
+        layer = Layer(inputs, width, 9, nn.ReLU(inplace=True), norm=norm)
         layers.add_module(name + suffix, layer)
         padding, up = int(pooling == "padded"), pooling == "up"
         pool = nn.MaxPool2d(3, 2, padding=padding, ceil_mode=up)
@@ -264,6 +279,7 @@ class ConvolutionalPoseMachine(TopDownSystem):
         layout: "original" or "vgg".
         stages: Of the network.
         pooling: See `Pooling`; "original" only.
+        features: Channels of most convolutions; "original" only.
         norm: None: no norms, as published; or one of `vitruvian.nn.norms.NORMS` after each
             convolution but a stage's last.
         scales: Zooms of the crop at which it is read; the maps are averaged (section 4: 0.7, 0.8,
@@ -284,6 +300,7 @@ class ConvolutionalPoseMachine(TopDownSystem):
         layout: Literal["original", "vgg"] = "original",
         stages: int = 6,
         pooling: Pooling = "up",
+        features: int = 128,
         norm: NormName | None = None,
         scales: Sequence[float] = (1.0,),
         width: int = 368,
@@ -298,7 +315,7 @@ class ConvolutionalPoseMachine(TopDownSystem):
         if layout == "vgg":
             network = VggCPM(len(names), stages=stages, norm=normed)
         else:
-            network = CPM(len(names), stages=stages, pooling=pooling, norm=normed)
+            network = CPM(len(names), stages=stages, pooling=pooling, width=features, norm=normed)
         super().__init__(
             network,
             skeleton,

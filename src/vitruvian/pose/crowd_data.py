@@ -19,7 +19,7 @@ from __future__ import annotations
 import os
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import cv2
 import numpy as np
@@ -31,9 +31,11 @@ from torch.utils.data import DataLoader, Dataset
 
 from vitruvian.core.errors import InputError, UnknownNameError
 from vitruvian.core.sampling import make_loader, resumable_sampler
+from vitruvian.core.training import say
 from vitruvian.pose.data import DATASETS
 from vitruvian.pose.datasets.base import PoseDataset, read_picture
 from vitruvian.pose.datasets.coco import CocoFormat
+from vitruvian.pose.datasets.world_crowds import RenderedCrowds
 from vitruvian.pose.heatmaps import gaussian_targets
 from vitruvian.pose.topdown import Crop
 
@@ -76,6 +78,10 @@ class Pictures(Dataset[dict[str, Tensor]]):
         for index, person in enumerate(people.people):
             groups[person.picture].append(index)
         self.groups = list(groups.items())
+        self.unlabelled: dict[Any, list[Mapping[str, Any]]] = defaultdict(list)
+        if isinstance(people, CocoFormat):
+            for entry in filter(is_unlabelled, people.entries):
+                self.unlabelled[entry["image_id"]].append(entry)
 
     def __len__(self) -> int:
         return len(self.groups)
@@ -116,11 +122,9 @@ class Pictures(Dataset[dict[str, Tensor]]):
     def _labelled(self, index: int, size: tuple[int, int]) -> NDArray[np.uint8]:
         """(height, width, 3): 0 where people are that have no labels, else 1."""
         mask = np.ones((*size, 3), dtype=np.uint8)
-        if isinstance(self.people, CocoFormat):
-            picture = self.people[self.groups[index][1][0]].facts["image_id"]
-            for entry in self.people.entries:
-                if entry["image_id"] == picture and is_unlabelled(entry):
-                    mask[region(entry.get("segmentation"), size)] = 0
+        picture = self.people[self.groups[index][1][0]].facts.get("image_id")
+        for entry in self.unlabelled.get(picture, ()):
+            mask[region(entry.get("segmentation"), size)] = 0
         return mask
 
     def evaluate(self, found: Mapping[int, tuple[Floats, Floats]]) -> dict[str, float]:
@@ -209,13 +213,18 @@ def region(segmentation: Any, size: tuple[int, int]) -> NDArray[np.bool_]:
 
     Args:
         segmentation: Polygons, each a list x, y, x, y, …; or {"counts": [...]}, the lengths of
-            runs outside and inside, column by column.
+            runs outside and inside, column by column; or {"counts": "..."}, these compressed.
         size: (height, width).
     """
     mask = np.zeros(size, dtype=np.uint8)
-    if isinstance(segmentation, dict) and isinstance(segmentation["counts"], list):
-        runs = segmentation["counts"]
-        flat = np.repeat(np.arange(len(runs)) % 2, runs).astype(np.uint8)
+    if isinstance(segmentation, dict) and isinstance(segmentation["counts"], str):
+        from faster_coco_eval import mask as coco_mask
+
+        runs = {"size": list(size), "counts": segmentation["counts"].encode()}
+        mask = np.asarray(coco_mask.decode(runs), dtype=np.uint8)
+    elif isinstance(segmentation, dict):
+        lengths = segmentation["counts"]
+        flat = np.repeat(np.arange(len(lengths)) % 2, lengths).astype(np.uint8)
         mask.T.flat[: len(flat)] = flat[: mask.size]
     elif isinstance(segmentation, list):
         polygons = [np.array(points, dtype=np.float64).reshape(-1, 2) for points in segmentation]
@@ -242,7 +251,13 @@ class CrowdData(LightningDataModule):
         train_split: Part that is trained on.
         val_split: Part that chooses the best epoch.
         test_split: Part that is reported.
+        counts: Pictures of some splits, of "world_crowds" only; the others have their own number.
+        skip_bad: Go on without annotations that lie; they are counted on stderr.
         seed: Of order and augmentation; None: that of `seed_everything`.
+
+    Raises:
+        UnknownNameError: there is no such data set.
+        InputError: counts are given for another one than "world_crowds".
     """
 
     def __init__(
@@ -263,12 +278,20 @@ class CrowdData(LightningDataModule):
         train_split: str = "train",
         val_split: str = "validation",
         test_split: str = "validation",
+        counts: dict[str, int] | None = None,
+        skip_bad: bool = False,
         seed: int | None = None,
     ) -> None:
         super().__init__()
         if dataset not in DATASETS:
             raise UnknownNameError("data set", dataset, DATASETS)
+        if counts and dataset != RenderedCrowds.name:
+            raise InputError(
+                f"Only {RenderedCrowds.name} is made in any number: leave data.counts out for "
+                f"{dataset}."
+            )
         self.dataset, self.root = dataset, root
+        self.counts, self.skip_bad = counts or {}, skip_bad
         self.size, self.strides, self.side, self.sigma = size, tuple(strides), side, sigma
         self.batch_size, self.workers, self.seed = batch_size, workers, seed
         self.augment = {
@@ -288,9 +311,8 @@ class CrowdData(LightningDataModule):
 
     def load(self, part: str) -> Pictures:
         """Read the pictures of a part."""
-        kind: Any = DATASETS[self.dataset]
         return Pictures(
-            kind(self.splits[part], self.root),
+            self.people(part),
             self.size,
             strides=self.strides,
             sigma=self.sigma,
@@ -298,6 +320,15 @@ class CrowdData(LightningDataModule):
             augment=self.augment if part == "train" else None,
             seed=self.drawing_seed(),
         )
+
+    def people(self, part: str) -> PoseDataset:
+        """The annotations of a part."""
+        split, kind = self.splits[part], cast("Any", DATASETS[self.dataset])
+        options = {"count": self.counts[split]} if split in self.counts else {}
+        people: PoseDataset = kind(split, self.root, skip_bad=self.skip_bad, **options)
+        if people.problems:
+            say(f"Left out of {people.title}, {split}: {len(people.problems)} bad annotations.")
+        return people
 
     def drawing_seed(self) -> int:
         """What order and augmentation are a function of."""

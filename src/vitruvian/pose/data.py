@@ -29,6 +29,7 @@ from torch.utils.data import DataLoader, Dataset
 from vitruvian.core.errors import UnknownNameError
 from vitruvian.core.files import whole_file
 from vitruvian.core.sampling import make_loader, resumable_sampler
+from vitruvian.core.skeletons import find_skeleton
 from vitruvian.core.training import say
 from vitruvian.pose.datasets.base import PersonAnnotation, PoseDataset
 from vitruvian.pose.datasets.coco import CocoKeypoints
@@ -44,8 +45,12 @@ from vitruvian.pose.datasets.flic import Flic
 from vitruvian.pose.datasets.lsp import Lsp
 from vitruvian.pose.datasets.mpii import Mpii
 from vitruvian.pose.datasets.own import OwnPoints
+from vitruvian.pose.datasets.packed import PackedPeople
+from vitruvian.pose.datasets.renamed import RenamedPeople
 from vitruvian.pose.datasets.world import RenderedPeople
+from vitruvian.pose.datasets.world_crowds import RenderedCrowds
 from vitruvian.pose.heatmaps import TargetKind, encode_joints
+from vitruvian.pose.photometric import other_photo
 from vitruvian.pose.topdown import (
     UNIT,
     Augmentation,
@@ -66,9 +71,14 @@ DATASETS: dict[str, type[PoseDataset]] = {
     "mpii": Mpii,
     "ochuman": OcHuman,
     "own": OwnPoints,
+    "packed": PackedPeople,
     "posetrack18": PoseTrack18,
     "world": RenderedPeople,
+    "world_crowds": RenderedCrowds,
 }
+
+ANY_JOINTS = ("packed", "world")
+"""Data sets that know more joints than a skeleton has."""
 
 STRIDE = 4
 """Pixels of the crop in one of the map."""
@@ -87,6 +97,7 @@ class TopDownCrops(Dataset[dict[str, Tensor]]):
         encoding: As `kind` of `gaussian_targets`.
         augment: Arguments of `draw_augmentation`; None: plain crops.
         halves: How often a crop shows the upper or the lower body alone (HRNet: 0.3 on COCO).
+        photometric: Strength of `other_photo`; 0: colours stay.
         seed: A sample is a function of (seed, epoch, index), whatever process makes it.
     """
 
@@ -99,9 +110,11 @@ class TopDownCrops(Dataset[dict[str, Tensor]]):
         encoding: TargetKind = "biased",
         augment: dict[str, float] | None = None,
         halves: float = 0.0,
+        photometric: float = 0.0,
         seed: int = 0,
     ) -> None:
         self.people = people
+        self.photometric = photometric
         self.halves = halves
         joints = people.skeleton.joints
         self.upper = [i for i, name in enumerate(joints) if not name.endswith(_LOWER)]
@@ -120,8 +133,8 @@ class TopDownCrops(Dataset[dict[str, Tensor]]):
         people = self.people.of_epoch(epoch)
         person = people[index]
         change, center, size = Augmentation(), person.center, person.size
+        random = np.random.default_rng((self.seed, epoch, index))
         if self.augment is not None:
-            random = np.random.default_rng((self.seed, epoch, index))
             change = draw_augmentation(random, **self.augment)
             if self.halves and person.labelled.sum() > HALF_BODY and random.random() < self.halves:
                 center, size = self._half(person, random)
@@ -136,7 +149,7 @@ class TopDownCrops(Dataset[dict[str, Tensor]]):
         target, weight = encode_joints(
             points, visible, self.size, maps, sigma=self.sigma, kind=self.encoding
         )
-        image = crop.sample(people.picture(index))
+        image = other_photo(crop.sample(people.picture(index)), random, self.photometric)
         return {
             "image": torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))),
             "keypoints": torch.from_numpy(points),
@@ -188,6 +201,10 @@ class TopDownData(LightningDataModule):
     Args:
         dataset: Name in `DATASETS`, such as "coco", "lsp", "mpii" or "world".
         root: The data set's folder; None: its own below the data root.
+        skeleton: Name of another skeleton: the people get its joints, by their names, and those
+            that the data set lacks are not labelled. Scores stay the data set's own.
+        test_dataset: Another data set for the test, in the same skeleton.
+        test_root: Its folder.
         width: Of the crops, in pixels.
         height: Likewise.
         batch_size: People a step and device.
@@ -199,6 +216,7 @@ class TopDownData(LightningDataModule):
         rotation_probability: How often any rotation is done.
         flip: How often a crop is mirrored.
         halves: How often a crop shows the upper or the lower body alone.
+        photometric: Strength of the change of colours, sharpness and noise; see `other_photo`.
         train_split: Part that is trained on.
         val_split: Part that chooses the best epoch.
         test_split: Part that is reported.
@@ -213,6 +231,9 @@ class TopDownData(LightningDataModule):
         dataset: str,
         *,
         root: str | None = None,
+        skeleton: str | None = None,
+        test_dataset: str | None = None,
+        test_root: str | None = None,
         width: int = 192,
         height: int = 256,
         batch_size: int = 32,
@@ -224,6 +245,7 @@ class TopDownData(LightningDataModule):
         rotation_probability: float = 0.6,
         flip: float = 0.5,
         halves: float = 0.0,
+        photometric: float = 0.0,
         train_split: str = "train",
         val_split: str = "validation",
         test_split: str = "test",
@@ -232,10 +254,14 @@ class TopDownData(LightningDataModule):
         seed: int | None = None,
     ) -> None:
         super().__init__()
-        if dataset not in DATASETS:
-            raise UnknownNameError("data set", dataset, DATASETS)
+        for name in (dataset, test_dataset or dataset):
+            if name not in DATASETS:
+                raise UnknownNameError("data set", name, DATASETS)
         self.dataset = dataset
         self.root = root
+        self.skeleton = None if skeleton is None else find_skeleton(skeleton)
+        self.test_dataset = test_dataset
+        self.test_root = test_root
         self.input_size = (width, height)
         self.batch_size = batch_size
         self.workers = workers
@@ -248,6 +274,7 @@ class TopDownData(LightningDataModule):
             "flip": flip,
         }
         self.halves = halves
+        self.photometric = photometric
         self.splits = {"train": train_split, "val": val_split, "test": test_split}
         self.detections = detections
         self.skip_bad = skip_bad
@@ -268,21 +295,34 @@ class TopDownData(LightningDataModule):
     def people(self, part: Literal["train", "val", "test"]) -> PoseDataset:
         """The annotations of a part."""
         if part not in self._loaded:
+            name, root = self.dataset, self.root
+            if part == "test" and self.test_dataset:
+                name, root = self.test_dataset, self.test_root
             options: dict[str, Any] = {"skip_bad": self.skip_bad}
             if self.detections and part != "train":
                 options["detections"] = self.detections
-            kind: Any = DATASETS[self.dataset]
-            people: PoseDataset = kind(self.splits[part], self.root, **options)
+            if self.skeleton and name in ANY_JOINTS:
+                options["skeleton"] = self.skeleton.name
+            kind: Any = DATASETS[name]
+            people: PoseDataset = kind(self.splits[part], root, **options)
             if people.problems:
                 bad, split = len(people.problems), self.splits[part]
                 say(f"Left out of {people.title}, {split}: {bad} bad annotations.")
+            if self.skeleton and people.skeleton.joints != self.skeleton.joints:
+                people = RenamedPeople(people, self.skeleton)
             self._loaded[part] = people
         return self._loaded[part]
 
     def train_dataloader(self) -> DataLoader:
         """Shuffled, augmented; goes on inside an epoch where the trainer does."""
         seed = int(os.environ.get("PL_GLOBAL_SEED", "0")) if self.seed is None else self.seed
-        crops = self._crops("train", augment=self.augment, halves=self.halves, seed=seed)
+        crops = self._crops(
+            "train",
+            augment=self.augment,
+            halves=self.halves,
+            photometric=self.photometric,
+            seed=seed,
+        )
         sampler = resumable_sampler(crops, self.trainer, self.batch_size, seed)
         return make_loader(crops, self.batch_size, self.workers, sampler)
 

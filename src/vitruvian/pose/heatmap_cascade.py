@@ -25,7 +25,7 @@ from vitruvian.core.skeletons import find_skeleton
 from vitruvian.core.system import Batch
 from vitruvian.nn.norms import NormName
 from vitruvian.pose.data import crop_of
-from vitruvian.pose.heatmaps import cell_gaussians, cell_peaks, mirror_back
+from vitruvian.pose.heatmap_tensors import cell_gaussians, cell_peaks, mirror_back
 from vitruvian.pose.spatial_model import SpatialModel, displacement_histogram
 from vitruvian.pose.topdown_system import TopDownSystem
 

@@ -1,4 +1,4 @@
-"""Heat maps: targets, decoding, flip test and losses of the top-down systems.
+"""Heat maps of the top-down systems as arrays: targets, and reading joints. Needs no PyTorch.
 
 `gaussian_targets`, `find_maxima` and the three refinements work on *indices* of the map (centre of
 the top-left pixel at (0, 0)), as the released code does. `encode_joints` and `decode_joints` take
@@ -12,11 +12,7 @@ from typing import Any, Literal, get_args
 
 import cv2
 import numpy as np
-import torch
-from jaxtyping import Float
 from numpy.typing import ArrayLike, NDArray
-from torch import Tensor
-from torch.nn import functional as F
 
 from vitruvian.core.errors import UnknownNameError
 
@@ -25,6 +21,8 @@ TargetKind = Literal["biased", "unbiased", "udp", "cell", "crowd"]
 Decoder = Literal["argmax", "quarter", "dark", "udp", "cell"]
 SHIFTED: tuple[Decoder, ...] = ("argmax", "quarter", "dark")
 """Decoders of maps whose index 0 is the input's index 0: mirrored maps are one pixel off."""
+
+SMALL = np.finfo(np.float32).eps  # looked up once: it takes as long as a refinement
 
 
 def gaussian_targets(
@@ -186,9 +184,8 @@ def refine_udp(points: Floats, heatmaps: Floats, kernel: int = 11) -> Floats:
     maps, x, y = _flat(points, heatmaps)
     f = _log_blurred(maps, x, y, 1, kernel, (1e-3, 50.0))
     gradient = 0.5 * np.stack([f[:, 1, 2] - f[:, 1, 0], f[:, 2, 1] - f[:, 0, 1]], axis=-1)
-    small = np.finfo(np.float32).eps
-    dxx = f[:, 1, 2] - 2 * f[:, 1, 1] + f[:, 1, 0] + small
-    dyy = f[:, 2, 1] - 2 * f[:, 1, 1] + f[:, 0, 1] + small
+    dxx = f[:, 1, 2] - 2 * f[:, 1, 1] + f[:, 1, 0] + SMALL
+    dyy = f[:, 2, 1] - 2 * f[:, 1, 1] + f[:, 0, 1] + SMALL
     dxy = 0.5 * (
         f[:, 2, 2] - f[:, 1, 2] - f[:, 2, 1] + 2 * f[:, 1, 1] - f[:, 1, 0] - f[:, 0, 1] + f[:, 0, 0]
     )
@@ -267,95 +264,6 @@ def decode_joints(
     if decoder == "cell":
         return ((points + 0.5) * stride).astype(np.float32), scores
     return (points * stride + 0.5).astype(np.float32), scores
-
-
-def cell_gaussians(
-    points: Float[Tensor, "batch joints 2"], size: tuple[int, int], sigma: float
-) -> Float[Tensor, "batch joints height width"]:
-    """A Gaussian of height 1 at each point.
-
-    Args:
-        points: In cells, the first cell's centre at (0.5, 0.5).
-        size: (width, height) in cells.
-        sigma: In cells.
-    """
-    across, down = (
-        (torch.arange(n, device=points.device) + 0.5 - points[..., axis, None]) ** 2
-        for axis, n in enumerate(size)
-    )
-    return torch.exp(-(down[..., :, None] + across[..., None, :]) / (2 * sigma**2))
-
-
-def cell_peaks(maps: Float[Tensor, "batch joints height width"]) -> tuple[Tensor, Tensor]:
-    """Each map's maximum (batch, joints), and its place (batch, joints, 2) in cells.
-
-    The first cell's centre is (0.5, 0.5).
-    """
-    scores, places = maps.flatten(2).max(dim=-1)
-    width = maps.shape[-1]
-    return scores, torch.stack([places % width, places // width], dim=-1) + 0.5
-
-
-def mirror_back(heatmaps: Tensor, flip_order: ArrayLike) -> Tensor:
-    """Maps of a mirrored crop as maps of the crop: columns turned round, left and right renamed.
-
-    Args:
-        heatmaps: (..., joints, height, width).
-        flip_order: (joints,): `Skeleton.flip_order`.
-    """
-    order = torch.as_tensor(np.asarray(flip_order), device=heatmaps.device)
-    return heatmaps.flip(-1).index_select(-3, order)
-
-
-def shift_right(heatmaps: Tensor) -> Tensor:
-    """Each column one to the right; the first keeps its values.
-
-    The published crop maps index 0 of the input to index 0 of the map, so a mirrored crop's maps
-    lie a pixel too far left once mirrored back. UDP crops need no shift.
-    """
-    return torch.cat([heatmaps[..., :1], heatmaps[..., :-1]], dim=-1)
-
-
-def merge_flipped(
-    heatmaps: Tensor, mirrored: Tensor, flip_order: ArrayLike, *, shift: bool = True
-) -> Tensor:
-    """The flip test: mean of the crop's maps and those of the mirrored crop.
-
-    Args:
-        heatmaps: (batch, joints, height, width).
-        mirrored: The same from the mirrored crops.
-        flip_order: (joints,): `Skeleton.flip_order`.
-        shift: See `shift_right`; False for UDP.
-    """
-    back = mirror_back(mirrored, flip_order)
-    return (heatmaps + (shift_right(back) if shift else back)) / 2
-
-
-def joints_mse_loss(
-    output: Float[Tensor, "batch joints height width"],
-    target: Float[Tensor, "batch joints height width"],
-    weight: Float[Tensor, "batch joints"] | None = None,
-) -> Tensor:
-    """Half the mean squared error of weighted maps, averaged over the joints."""
-    return _joint_errors(output, target, weight).mean()
-
-
-def joints_ohkm_loss(
-    output: Float[Tensor, "batch joints height width"],
-    target: Float[Tensor, "batch joints height width"],
-    weight: Float[Tensor, "batch joints"] | None = None,
-    hardest: int = 8,
-) -> Tensor:
-    """`joints_mse_loss` over the `hardest` joints of each person (CPN, arXiv 1711.07319)."""
-    errors = _joint_errors(output, target, weight)
-    return errors.topk(min(hardest, errors.shape[1]), dim=1).values.sum(dim=1).mean() / hardest
-
-
-def _joint_errors(output: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
-    if weight is not None:
-        factors = weight.reshape(*output.shape[:2], 1, 1).to(output.dtype)
-        output, target = output * factors, target * factors
-    return 0.5 * F.mse_loss(output, target, reduction="none").mean(dim=(2, 3))
 
 
 def _stride(input_size: tuple[int, int], map_size: tuple[int, int], *, udp: bool) -> Floats:

@@ -33,8 +33,6 @@ from vitruvian.pose.hgg_graph import (
 
 By = Literal["graph", "tags"]
 STRIDE = 4
-MOST = 300
-"""Candidates of a picture, the highest ones: edges are judged between every two of them."""
 LEAST = 2
 """Joints of a person; the refinement looks for those that a lone one misses in vain."""
 
@@ -67,10 +65,11 @@ class HierarchicalGraphGrouping(AssociativeEmbedding):
         unused: As in `AssociativeEmbedding`.
         features: Of a node of the graph.
         layers: Of the graph, at most.
+        candidates: Of a picture, the highest ones: edges are judged between every two of them.
         edges: Weight of the edges' loss.
         macro: Weight of the macro nodes' loss.
         group_by: "graph"; or "tags": associative embedding's own grouping, to compare with.
-        options: Of `BottomUpSystem`; `backbone` is a trained associative embedding.
+        options: Of `AssociativeEmbedding`; `backbone` is a trained one.
     """
 
     card_name = "hgg"
@@ -86,6 +85,7 @@ class HierarchicalGraphGrouping(AssociativeEmbedding):
         unused: int = 34,
         features: int = 128,
         layers: int = 3,
+        candidates: int = 300,
         edges: float = 1.0,
         macro: float = 1.0,
         group_by: By = "graph",
@@ -99,6 +99,7 @@ class HierarchicalGraphGrouping(AssociativeEmbedding):
         self.network = GraphGroupedHourglass(cast("AEHourglass", self.network), graph)
         self.weight_of |= {"edges": edges, "macro": macro}
         self.group_by = group_by
+        self.candidates = candidates
         self.save_hyperparameters(ignore=["backbone"])
 
     @classmethod
@@ -151,7 +152,7 @@ class HierarchicalGraphGrouping(AssociativeEmbedding):
         truth = np.stack([flat % width, flat // width % height], axis=-1)
         with torch.no_grad():
             points, scores, _ = find_candidates(heatmaps, tags[..., None], self.grouping)
-        kinds, candidates = _highest(scores, self.grouping.score)
+        kinds, candidates = self._highest(scores)
         owners = match_candidates(
             points[kinds, candidates], kinds, truth, known, self.skeleton.sigmas
         )
@@ -180,12 +181,17 @@ class HierarchicalGraphGrouping(AssociativeEmbedding):
         if self.group_by == "tags":
             return super().group(heatmaps, tags, picture)
         points, scores, values = find_candidates(heatmaps, tags, self.grouping)
-        kinds, candidates = _highest(scores, self.grouping.score)
+        kinds, candidates = self._highest(scores)
         rows = np.concatenate([points, scores[..., None], values], axis=-1)[kinds, candidates]
         people = np.zeros((0, len(heatmaps), rows.shape[-1]), dtype=np.float32)
         if len(rows):
             people = self._people(rows, kinds, picture)
         return finish_people(people, heatmaps, tags, refine=self.refine)
+
+    def _highest(self, scores: NDArray[Any]) -> tuple[NDArray[np.int64], ...]:
+        """Kind and place of the highest candidates above the threshold, ordered by kind."""
+        least = np.sort(scores, axis=None)[-self.candidates :][0]
+        return np.nonzero((scores > self.grouping.score) & (scores >= least))
 
     def _people(
         self, rows: NDArray[Any], kinds: NDArray[np.int64], picture: NDArray[np.uint8]
@@ -211,9 +217,3 @@ class HierarchicalGraphGrouping(AssociativeEmbedding):
         for person, members in zip(people, found, strict=True):
             person[kinds[members]] = rows[members]
         return people
-
-
-def _highest(scores: NDArray[Any], threshold: float) -> tuple[NDArray[np.int64], ...]:
-    """Kind and place of at most `MOST` candidates above the threshold, ordered by kind."""
-    least = np.sort(scores, axis=None)[-MOST:][0]
-    return np.nonzero((scores > threshold) & (scores >= least))

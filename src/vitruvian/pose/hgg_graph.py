@@ -258,11 +258,11 @@ def merge(
     """
     groups = [[node] for node in range(len(kinds))]
     owner = list(range(len(kinds)))
-    held = kinds.copy()
+    held = [int.from_bytes(row.tobytes()) for row in np.packbits(kinds, axis=1)]
     order = np.argsort(-strengths, kind="stable")
     for one, other in pairs[order[strengths[order] > ACCEPTED]].tolist():
         first, second = sorted((owner[one], owner[other]))
-        if first == second or (held[first] & held[second]).any():
+        if first == second or held[first] & held[second]:
             continue
         held[first] |= held[second]
         for node in groups[second]:

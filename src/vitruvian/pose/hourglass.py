@@ -3,12 +3,13 @@
 Newell, Yang, Deng: "Stacked Hourglass Networks for Human Pose Estimation", ECCV 2016
 (arXiv 1603.06937). Two code bases published weights for PyTorch; they compute the same, and differ
 in the names of their weights, in what is taken off the picture, and in where the stem widens.
+Residual module, hourglass and stack are in `nn/hourglass.py`, since others are built of them.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -19,105 +20,18 @@ from torch import Tensor, nn
 from vitruvian.core.errors import InputError, UnknownNameError
 from vitruvian.core.skeletons import find_skeleton
 from vitruvian.core.system import Batch
-from vitruvian.pose.heatmaps import Decoder, joints_mse_loss
-from vitruvian.pose.topdown_system import TopDownSystem, skeleton_of
+from vitruvian.nn.hourglass import STEM, Residual, Stack
+from vitruvian.pose.heatmap_tensors import joints_mse_loss
+from vitruvian.pose.heatmaps import Decoder
+from vitruvian.pose.topdown_system import OBJECTIVES, TopDownSystem, skeleton_of
 
 Layout = Literal["bearpaw", "princeton"]
-STEM = (64, 128)
-"""Channels of the first convolution, and of the residual module after it."""
 
 MEANS: dict[Layout, tuple[float, float, float]] = {
     "bearpaw": (0.4404, 0.4440, 0.4327),
     "princeton": (0.0, 0.0, 0.0),
 }
 """What each code base takes off red, green and blue in [0, 1]; neither divides by anything."""
-
-
-class Residual(nn.Module):
-    """Norm, ReLU and convolution three times, and the input (figure 4, left)."""
-
-    def __init__(self, channels: int, out: int) -> None:
-        super().__init__()
-        inside = out // 2
-        self.bn1 = nn.BatchNorm2d(channels)
-        self.conv1 = nn.Conv2d(channels, inside, 1)
-        self.bn2 = nn.BatchNorm2d(inside)
-        self.conv2 = nn.Conv2d(inside, inside, 3, padding=1)
-        self.bn3 = nn.BatchNorm2d(inside)
-        self.conv3 = nn.Conv2d(inside, out, 1)
-        self.relu = nn.ReLU(inplace=True)
-        self.project = nn.Conv2d(channels, out, 1) if channels != out else None
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(batch, channels, height, width) → (batch, out, height, width)."""
-        y = self.conv1(self.relu(self.bn1(x)))
-        y = self.conv2(self.relu(self.bn2(y)))
-        y = self.conv3(self.relu(self.bn3(y)))
-        return y + (x if self.project is None else self.project(x))
-
-
-Unit = Callable[[int, int], nn.Module]
-
-
-class Hourglass(nn.Module):
-    """One hourglass (figure 3): each level keeps a branch at its own size and adds what is below.
-
-    Args:
-        widths: Channels of each level, the finest first, then those of the middle; one more than
-            there are levels.
-        unit: Makes what works at a place: channels in and out → module.
-        last: Makes what works before going up; `unit` where left out.
-    """
-
-    def __init__(self, widths: Sequence[int], unit: Unit, last: Unit | None = None) -> None:
-        super().__init__()
-        width, lower, *further = widths
-        self.skip = unit(width, width)
-        self.down = unit(width, lower)
-        if further:
-            self.inner: nn.Module = Hourglass(widths[1:], unit, last)
-        else:
-            self.middle = unit(lower, lower)
-        self.up = (last or unit)(lower, width)
-        self.pool = nn.MaxPool2d(2)
-        self.upsample = nn.Upsample(scale_factor=2, mode="nearest")
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(batch, channels, height, width) → the same; the sides are multiples of 2^levels."""
-        y = self.down(self.pool(x))
-        y = self.inner(y) if hasattr(self, "inner") else self.middle(y)
-        return self.skip(x) + self.upsample(self.up(y))
-
-
-class Stack(nn.Module):
-    """An hourglass, its heat maps, and the way back into the next one (figure 4, right)."""
-
-    def __init__(
-        self, widths: Sequence[int], joints: int, blocks: int, *, is_last: bool = False
-    ) -> None:
-        super().__init__()
-        features = widths[0]
-
-        def unit(channels: int, out: int) -> nn.Module:
-            places = [channels] + [out] * (blocks - 1)
-            return nn.Sequential(*(Residual(place, out) for place in places))
-
-        self.hourglass = Hourglass(widths, unit)
-        self.residuals = unit(features, features)
-        self.feature = nn.Sequential(
-            nn.Conv2d(features, features, 1), nn.BatchNorm2d(features), nn.ReLU(inplace=True)
-        )
-        self.score = nn.Conv2d(features, joints, 1)
-        self.from_feature = None if is_last else nn.Conv2d(features, features, 1)
-        self.from_score = None if is_last else nn.Conv2d(joints, features, 1)
-
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Features → those of the next stack, and heat maps."""
-        feature = self.feature(self.residuals(self.hourglass(x)))
-        maps = self.score(feature)
-        if self.from_feature is None or self.from_score is None:
-            return x, maps
-        return x + self.from_feature(feature) + self.from_score(maps), maps
 
 
 class StackedHourglass(nn.Module):
@@ -320,6 +234,7 @@ class HourglassSystem(TopDownSystem):
     """
 
     card_name = "hourglass"
+    objectives = OBJECTIVES
 
     def __init__(
         self,
@@ -358,7 +273,9 @@ class HourglassSystem(TopDownSystem):
         self.save_hyperparameters(ignore=["backbone"])
 
     def error(self, maps: Float[Tensor, "batch joints height width"], batch: Batch) -> Tensor:
-        """Mean squared error of one stack's maps, over all joints."""
+        """Mean squared error of one stack's maps, over all joints; or the likelihood's."""
+        if self.objective == "likelihood":
+            return super().error(maps, batch)
         return 2 * joints_mse_loss(maps, batch["target"])
 
     @classmethod

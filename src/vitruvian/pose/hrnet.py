@@ -14,8 +14,15 @@ from torch import Tensor, nn
 
 from vitruvian.core.errors import InputError, UnknownNameError
 from vitruvian.core.skeletons import find_skeleton
-from vitruvian.nn.hrnet import HRNet, Stage, hrnet_stages, hrnet_stages_like
-from vitruvian.pose.topdown_system import TopDownSystem, skeleton_of
+from vitruvian.nn.hrnet import (
+    STEM_BLOCKS,
+    HRNet,
+    Stage,
+    hrnet_stages,
+    hrnet_stages_like,
+    stem_blocks_like,
+)
+from vitruvian.pose.topdown_system import OBJECTIVES, TopDownSystem, skeleton_of
 
 
 class PoseHRNet(HRNet):
@@ -27,17 +34,23 @@ class PoseHRNet(HRNet):
         joints: Maps that come out.
         stages: See `hrnet_stages`.
         final_kernel: Kernel of the last convolution, 1 or 3.
+        stem_blocks: As in `HRNet`.
 
     Raises:
         UnknownNameError: there is no such kernel.
     """
 
     def __init__(
-        self, joints: int = 17, stages: Sequence[Stage] = hrnet_stages(), *, final_kernel: int = 1
+        self,
+        joints: int = 17,
+        stages: Sequence[Stage] = hrnet_stages(),
+        *,
+        final_kernel: int = 1,
+        stem_blocks: int = STEM_BLOCKS,
     ) -> None:
         if final_kernel not in (1, 3):
             raise UnknownNameError("final kernel", str(final_kernel), ("1", "3"))
-        super().__init__(stages)
+        super().__init__(stages, stem_blocks=stem_blocks)
         self.final_layer = nn.Conv2d(self.channels, joints, final_kernel, padding=final_kernel // 2)
         self.initialise()
 
@@ -58,7 +71,12 @@ def pose_hrnet_like(shapes: Mapping[str, Sequence[int]]) -> PoseHRNet:
         InputError: the shapes are not those of this network.
     """
     joints, final_kernel = _head(shapes)
-    return PoseHRNet(joints, hrnet_stages_like(shapes), final_kernel=final_kernel)
+    return PoseHRNet(
+        joints,
+        hrnet_stages_like(shapes),
+        final_kernel=final_kernel,
+        stem_blocks=stem_blocks_like(shapes),
+    )
 
 
 def _head(shapes: Mapping[str, Sequence[int]]) -> tuple[int, int]:
@@ -78,11 +96,13 @@ class PoseHRNetSystem(TopDownSystem):
         modules: Fusions of stage 2, 3 and so on.
         blocks: Residual blocks between two fusions.
         final_kernel: As in `PoseHRNet`.
+        stem_blocks: Bottlenecks before the stages; 4 as published.
         options: Of `TopDownSystem`; `backbone` is an HRNet that classifies pictures (the paper:
             ImageNet's), as its authors or timm save it.
     """
 
     card_name = "hrnet"
+    objectives = OBJECTIVES
     head = ("final_layer.",)
     left_out = ("incre_modules.", "downsamp_modules.", "final_layer.", "classifier.")
 
@@ -94,11 +114,12 @@ class PoseHRNetSystem(TopDownSystem):
         modules: Sequence[int] = (1, 4, 3),
         blocks: int = 4,
         final_kernel: int = 1,
+        stem_blocks: int = STEM_BLOCKS,
         **options: Any,
     ) -> None:
         stages = hrnet_stages(branch_width, modules, blocks)
         joints = len(find_skeleton(skeleton))
-        network = PoseHRNet(joints, stages, final_kernel=final_kernel)
+        network = PoseHRNet(joints, stages, final_kernel=final_kernel, stem_blocks=stem_blocks)
         super().__init__(network, skeleton, **options)
         self.save_hyperparameters(ignore=["backbone"])
 
@@ -127,4 +148,5 @@ class PoseHRNetSystem(TopDownSystem):
         }
         if hrnet_stages(*options.values()) != found:
             raise InputError("Its branches are not those of HRNet-W18, W32, W48 or another width.")
-        return {**options, "final_kernel": final_kernel} | skeleton_of(joints)
+        own = {"final_kernel": final_kernel, "stem_blocks": stem_blocks_like(shapes)}
+        return options | own | skeleton_of(joints)

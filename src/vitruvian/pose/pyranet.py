@@ -21,7 +21,7 @@ from vitruvian.core.skeletons import find_skeleton
 from vitruvian.core.system import Batch
 from vitruvian.nn.init import init_multi_branch
 from vitruvian.pose.heatmaps import Decoder
-from vitruvian.pose.topdown_system import TopDownSystem
+from vitruvian.pose.topdown_system import OBJECTIVES, TopDownSystem
 
 Kind = Literal["A", "B", "C", "D", "none"]
 """How a module builds its pyramid: A reduces each scale by itself; B shares one
@@ -352,6 +352,7 @@ class PyramidNetwork(TopDownSystem):
     """
 
     card_name = "pyranet"
+    objectives = OBJECTIVES
 
     def __init__(
         self,

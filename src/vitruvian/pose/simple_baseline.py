@@ -18,7 +18,7 @@ from vitruvian.core.errors import InputError, UnknownNameError
 from vitruvian.core.skeletons import find_skeleton
 from vitruvian.nn.deconvolution import doubling
 from vitruvian.nn.resnet import RESNETS, ResNet, Style
-from vitruvian.pose.topdown_system import Channels, TopDownSystem, skeleton_of
+from vitruvian.pose.topdown_system import OBJECTIVES, Channels, TopDownSystem, skeleton_of
 
 
 class PoseResNet(ResNet):
@@ -166,6 +166,7 @@ class SimpleBaseline(TopDownSystem):
     """
 
     card_name = "simple_baseline"
+    objectives = OBJECTIVES
     head = ("deconv_layers.", "final_layer.")
     left_out = ("fc.",)
 

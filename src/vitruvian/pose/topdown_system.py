@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self, get_args
 
 import numpy as np
 import torch
@@ -19,20 +19,28 @@ from torch import Tensor, nn
 
 from vitruvian.core.card import Plain
 from vitruvian.core.device import Precision
-from vitruvian.core.errors import InputError
+from vitruvian.core.errors import InputError, UnknownNameError
 from vitruvian.core.own_skeletons import description
 from vitruvian.core.published import load_published, read_checkpoint
 from vitruvian.core.records import Frame, Person, Pose
 from vitruvian.core.skeletons import SKELETONS, Skeleton, find_skeleton
-from vitruvian.core.system import Batch
+from vitruvian.core.system import Batch, arguments_in, tell_joints
 from vitruvian.core.weights import Weights
 from vitruvian.nn.normed_system import NormedSystem
 from vitruvian.nn.norms import NormName
 from vitruvian.nn.norms.folding import fold_norms
-from vitruvian.pose.heatmaps import SHIFTED, Decoder, decode_joints, joints_mse_loss, merge_flipped
+from vitruvian.pose.heatmap_tensors import (
+    joints_mse_loss,
+    likelihood_loss,
+    likely_places,
+    merge_flipped,
+)
+from vitruvian.pose.heatmaps import SHIFTED, Decoder, decode_joints
 from vitruvian.pose.topdown import PADDING, Crop
 
 Channels = Literal["bgr", "rgb"]
+Objective = Literal["squared", "likelihood"]
+OBJECTIVES: tuple[Objective, ...] = get_args(Objective)
 
 MEAN = (0.485, 0.456, 0.406)
 DEVIATION = (0.229, 0.224, 0.225)
@@ -71,12 +79,18 @@ class TopDownSystem(NormedSystem):
         mean: What is taken off the channels, in the order the network sees them, in [0, 1].
         deviation: What they are divided by.
         intermediate: Whether all maps are trained, or the last ones alone.
+        objective: "squared": maps are what the targets are, as published. "likelihood": a map's
+            exponentials, over their sum, are how likely the joint is at each place, which learns
+            in fewer steps; maps are read as `sigma` would have them drawn.
+        sigma: Of the target maps, in their pixels; only the likelihood needs it.
 
     Attributes:
+        objectives: Those that the system trains by.
         head: Beginnings of the network's keys that a backbone does not have.
         left_out: Beginnings of a backbone's keys that the network has no place for.
     """
 
+    objectives: ClassVar[tuple[Objective, ...]] = ("squared",)
     head: ClassVar[tuple[str, ...]] = ()
     left_out: ClassVar[tuple[str, ...]] = ()
     mean: Tensor
@@ -98,9 +112,15 @@ class TopDownSystem(NormedSystem):
         mean: Sequence[float] = MEAN,
         deviation: Sequence[float] = DEVIATION,
         intermediate: bool = True,
+        objective: Objective = "squared",
+        sigma: float = 2.0,
     ) -> None:
         super().__init__()
         self.network = network
+        if objective not in self.objectives:
+            raise UnknownNameError(f"objective of {self.card_name}", objective, self.objectives)
+        self.objective: Objective = objective
+        self.sigma = sigma
         self.backbone = backbone
         self.skeleton = find_skeleton(skeleton)
         self.set_norm(norm)
@@ -126,17 +146,30 @@ class TopDownSystem(NormedSystem):
     ) -> Self:
         """As of any `System`; what reads pictures is folded and in the faster order of memory."""
         system = super().from_weights(weights, device, precision, **arguments)
-        with contextlib.suppress(InputError):  # a graph that depends on its input stays as it is
-            folded = fold_norms(system.network).to(memory_format=torch.channels_last)
-            system.folded = Folded(system.network, folded)
+        system.fold()
         return system
+
+    def fold(self) -> None:
+        """Read pictures by a copy of the network whose norms are in its convolutions."""
+        with contextlib.suppress(InputError):  # a graph that depends on its input stays as it is
+            folded = fold_norms(self.network).to(memory_format=torch.channels_last)
+            self.folded = Folded(self.network, folded)
+            self.memory = torch.channels_last
 
     def normalised(
         self, image: UInt8[Tensor, "batch 3 height width"]
     ) -> Float[Tensor, "batch 3 height width"]:
         """RGB crops as the network sees them."""
         pixels = image.flip(1) if self.channels == "bgr" else image
-        normalised = (pixels.float() - self.mean) / self.deviation
+        if pixels.is_contiguous(memory_format=torch.channels_last):
+            # A row of pixels at once: a loop over three channels is four times slower.
+            rows, wide = pixels.permute(0, 2, 3, 1).flatten(2), pixels.shape[-1]
+            factor = (1 / self.deviation).flatten().repeat(wide)
+            shift = (-self.mean / self.deviation).flatten().repeat(wide)
+            flat = torch.addcmul(shift, rows.float(), factor)
+            normalised = flat.view(*rows.shape[:2], wide, 3).permute(0, 3, 1, 2)
+        else:
+            normalised = (pixels.float() - self.mean) / self.deviation
         return normalised.contiguous(memory_format=self.memory)
 
     def maps(
@@ -146,7 +179,6 @@ class TopDownSystem(NormedSystem):
         pixels, network = self.normalised(image), self.network
         if self.folded is not None and self.folded.source is network and not self.training:
             network = self.folded.network
-            pixels = pixels.contiguous(memory_format=torch.channels_last)
         found = network(pixels)
         return [found] if isinstance(found, Tensor) else list(found)
 
@@ -154,7 +186,8 @@ class TopDownSystem(NormedSystem):
         self, image: UInt8[Tensor, "batch 3 height width"]
     ) -> Float[Tensor, "batch joints height/4 width/4"]:
         """The heat maps of RGB crops that joints are read from."""
-        return self.maps(image)[-1]
+        maps = self.maps(image)[-1]
+        return maps if self.objective == "squared" else likely_places(maps, self.sigma)
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """`heatmaps`: the error of the maps; `stage1`, `stage2`, … where several are trained."""
@@ -166,7 +199,9 @@ class TopDownSystem(NormedSystem):
         return {f"stage{number}": loss for number, loss in enumerate(stages, start=1)}
 
     def error(self, maps: Float[Tensor, "batch joints height width"], batch: Batch) -> Tensor:
-        """Half the mean squared error of one stage's maps, unlabelled joints left out."""
+        """The objective on one stage's maps, unlabelled joints left out."""
+        if self.objective == "likelihood":
+            return likelihood_loss(maps, batch["target"], batch["target_weight"])
         return joints_mse_loss(maps, batch["target"], batch["target_weight"])
 
     def read(
@@ -191,13 +226,17 @@ class TopDownSystem(NormedSystem):
             own = self.network.state_dict()
             head = {key: value for key, value in own.items() if key.startswith(self.head)}
             state = self.backbone_state(read_checkpoint(self.backbone))
+            if not self.left_out:  # a whole network, with its joints
+                said = arguments_in(self.backbone)[1]
+                self.check_joints_of(self.backbone, said, {}, self.hparams)
             load_published(self.network, {**state, **head}, origin=self.backbone)
         # A skeleton of the user's own goes into the weights, not the path of its file.
         self.hparams["skeleton"] = description(self.skeleton)
         trainer: Any = self.trainer
         data = trainer.datamodule
         if data is not None:
-            self.check_joints(data.people("train" if stage == "fit" else "test").skeleton)
+            part = {"fit": "train", "validate": "val"}.get(stage, "test")
+            self.check_joints(data.people(part).skeleton)
         if data is not None and tuple(data.input_size) != self.input_size:
             raise InputError(
                 f"The network's crops are {self.input_size}, the data's {tuple(data.input_size)}: "
@@ -212,8 +251,7 @@ class TopDownSystem(NormedSystem):
         """
         if other.joints != self.skeleton.joints:
             raise InputError(
-                f"The network knows {len(self.skeleton)} joints ({', '.join(self.skeleton.joints)})"
-                f", the data {len(other)} ({', '.join(other.joints)}): set --model.skeleton to the "
+                f"{tell_joints(self.skeleton, 'the data', other)}: set --model.skeleton to the "
                 "data's, or take other weights."
             )
 
@@ -269,14 +307,22 @@ class TopDownSystem(NormedSystem):
             frames.append(Frame(f"image {place}", 0, 0.0, width, height, people, image=image))
         return frames
 
+    @staticmethod
+    def cut_out(
+        image: NDArray[np.uint8], crops: Sequence[Crop]
+    ) -> UInt8[Tensor, "batch 3 height width"]:
+        """Crops of an RGB picture (height, width, 3), in channels-last memory."""
+        pixels = np.stack([crop.sample(image) for crop in crops])
+        return torch.from_numpy(pixels).permute(0, 3, 1, 2)
+
     def _people(
         self, image: NDArray[np.uint8], crops: Sequence[Crop], boxes: Sequence[Sequence[float]]
     ) -> tuple[Person, ...]:
         if not crops:
             return ()
-        pixels = np.stack([crop.sample(image) for crop in crops]).transpose(0, 3, 1, 2)
+        pixels = self.cut_out(image, crops)
         with self.chosen.autocast():
-            points, scores = self.read(torch.from_numpy(pixels.copy()).to(self.device))
+            points, scores = self.read(pixels.to(self.device))
         people = []
         for number, (crop, box) in enumerate(zip(crops, boxes, strict=True)):
             score = np.clip(scores[number], 0, 1)
@@ -287,9 +333,11 @@ class TopDownSystem(NormedSystem):
 
 
 def skeleton_of(joints: int) -> dict[str, str]:
-    """The argument `skeleton` for a checkpoint with so many joints.
+    """The argument `skeleton` for a checkpoint with so many joints: COCO's where there are 17.
 
-    Empty where there are 17 (COCO's, the default of every system) or no skeleton has so many.
+    Empty where no skeleton has so many.
     """
     names = [name for name, skeleton in SKELETONS.items() if len(skeleton) == joints]
-    return {} if "coco17" in names or not names else {"skeleton": names[0]}
+    if not names:
+        return {}
+    return {"skeleton": "coco17" if "coco17" in names else names[0]}

@@ -24,7 +24,7 @@ from vitruvian.core.errors import InputError
 from vitruvian.core.skeletons import WHOLEBODY133, find_skeleton
 from vitruvian.core.system import Batch
 from vitruvian.nn.hrnet import STEM, Fusion, HRNet, hrnet_stages, transition, unit
-from vitruvian.pose.heatmaps import cell_gaussians, cell_peaks, joints_mse_loss
+from vitruvian.pose.heatmap_tensors import cell_gaussians, cell_peaks, joints_mse_loss
 from vitruvian.pose.topdown_system import TopDownSystem
 
 BODY = slice(0, 23)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from vitruvian.world import sport
+from vitruvian.world.acrobatics import acrobatics
 from vitruvian.world.angles import Angles
 from vitruvian.world.keys import FEET, Written, both_sides
 
@@ -309,8 +310,9 @@ ACTIVITIES: dict[str, tuple[Callable[[np.random.Generator], Written], float]] = 
     "jumping": (sport.jumping, 0.03),
     "stretching": (sport.stretching, 0.02),
     "lying": (_lying, 0.03),
+    "acrobatics": (acrobatics, 0.0),
 }
-"""Each activity and its share of the samples."""
+"""Each activity and its share of the samples where none is asked for."""
 
 MIXABLE = ("standing", "walking", "lunging")
 GESTURES = ("standing", "reaching", "dancing", "throwing", "serving", "lunging")

@@ -12,6 +12,7 @@ from tests.parity.adapters import published
 from tests.parity.adapters.topdown import arrays, tensors
 from tests.parity.fixture import Fixture
 from vitruvian.core.published import load_published
+from vitruvian.pose import heatmap_tensors
 from vitruvian.pose import heatmaps as maps
 from vitruvian.pose.hourglass import (
     StackedHourglass,
@@ -145,4 +146,8 @@ def bearpaw_decode(fixture: Fixture) -> dict[str, Tensor]:
 def heatmap_loss(fixture: Fixture) -> dict[str, Tensor]:
     inputs = fixture.inputs()
     pairs = zip(inputs["pred"], inputs["target"], strict=True)
-    return {"loss": torch.stack([2 * maps.joints_mse_loss(a[None], b[None]) for a, b in pairs])}
+    return {
+        "loss": torch.stack(
+            [2 * heatmap_tensors.joints_mse_loss(a[None], b[None]) for a, b in pairs]
+        )
+    }

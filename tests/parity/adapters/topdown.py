@@ -13,8 +13,8 @@ from torch import Tensor
 from tests.parity.adapters import published
 from tests.parity.fixture import Fixture
 from vitruvian.core.skeletons import COCO17
+from vitruvian.pose import heatmap_tensors, topdown
 from vitruvian.pose import heatmaps as maps
-from vitruvian.pose import topdown
 from vitruvian.pose.metrics import heatmap_accuracy
 
 HRNET = "leoxiaobin/deep-high-resolution-net.pytorch"
@@ -194,10 +194,12 @@ def flips(fixture: Fixture) -> dict[str, Tensor]:
     mirrored = inputs.get("heatmaps_of_flipped", inputs.get("heatmaps"))
     if mirrored is not None:
         order = pairs_of(fixture, mirrored.shape[1])
-        results["flipped_back"] = maps.mirror_back(mirrored, order)
-        results["shifted"] = maps.shift_right(results["flipped_back"])
+        results["flipped_back"] = heatmap_tensors.mirror_back(mirrored, order)
+        results["shifted"] = heatmap_tensors.shift_right(results["flipped_back"])
         shift = bool(fixture.args.get("SHIFT_HEATMAP", True))
-        results["mean"] = maps.merge_flipped(inputs["heatmaps"], mirrored, order, shift=shift)
+        results["mean"] = heatmap_tensors.merge_flipped(
+            inputs["heatmaps"], mirrored, order, shift=shift
+        )
     if "joints" in inputs:
         results |= flipped_joints(fixture)
     return results
@@ -230,9 +232,11 @@ def losses(fixture: Fixture) -> dict[str, Tensor]:
     inputs = fixture.inputs()
     output, target, weight = inputs["output"], inputs["target"], inputs["weight"].float()
     hardest = next((fixture.args[key] for key in ("topk", "top_k") if key in fixture.args), 8)
-    mse = [maps.joints_mse_loss(output, target, each) for each in (weight, None)]
+    mse = [heatmap_tensors.joints_mse_loss(output, target, each) for each in (weight, None)]
     results = {"mse": torch.stack(mse)}
-    hard = [maps.joints_ohkm_loss(output, target, each, hardest) for each in (weight, None)]
+    hard = [
+        heatmap_tensors.joints_ohkm_loss(output, target, each, hardest) for each in (weight, None)
+    ]
     results[f"ohkm_top{hardest}"] = results["ohkm"] = torch.stack(hard)
     return results
 

@@ -6,7 +6,8 @@ import math
 from collections.abc import Callable
 from typing import Literal, get_args
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from vitruvian.core.errors import InputError, UnknownNameError
 from vitruvian.nn.norms.population import PopulationNorm1d, PopulationNorm2d, PopulationNorm3d
@@ -35,12 +36,24 @@ GROUPS = 32  # of group norm (Wu and He, ECCV 2018, arXiv 1803.08494, section 4.
 Layer = Callable[[int], nn.Module]
 
 
+class GroupNorm(nn.GroupNorm):
+    """`nn.GroupNorm` that gives a sample alone what it gives it in a batch.
+
+    Where a group is one value, as on maps of one cell with a channel a group, the result is β.
+    PyTorch's layer has that in batches of two or more, and refuses a batch of one.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 (as in PyTorch)
+        """The same shape."""
+        return torch.group_norm(input, self.num_groups, self.weight, self.bias, self.eps)
+
+
 def _layer_norm(channels: int) -> nn.Module:
-    return nn.GroupNorm(1, channels)
+    return GroupNorm(1, channels)
 
 
 def _group_norm(channels: int) -> nn.Module:
-    return nn.GroupNorm(math.gcd(GROUPS, channels) or 1, channels)
+    return GroupNorm(math.gcd(GROUPS, channels) or 1, channels)
 
 
 def _instance_norm(kind: Callable[..., nn.Module]) -> Layer:

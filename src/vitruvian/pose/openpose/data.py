@@ -15,7 +15,7 @@ A batch is a dict; B crops of S × S pixels, J joints, K limbs:
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 import cv2
 import numpy as np
@@ -26,7 +26,6 @@ from torch import Tensor
 from vitruvian.core.errors import InputError
 from vitruvian.core.skeletons import convert_joints
 from vitruvian.pose.crowd_data import CrowdData, Pictures
-from vitruvian.pose.data import DATASETS
 from vitruvian.pose.datasets.base import PersonAnnotation, PoseDataset
 from vitruvian.pose.openpose.kinds import find_kind
 from vitruvian.pose.openpose.tables import BodyTable
@@ -193,9 +192,9 @@ class LimbData(CrowdData):
 
     def load(self, part: str) -> LimbPictures:
         """Read the pictures of a part."""
-        kind, dataset = find_kind(self.kind), cast("Any", DATASETS[self.dataset])
+        kind = find_kind(self.kind)
         return LimbPictures(
-            dataset(self.splits[part], self.root),
+            self.people(part),
             self.size,
             kind.table,
             published=kind.published,

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from vitruvian.core.errors import InputError, WeightsError
 from vitruvian.core.published import load_published, read_checkpoint, to_published
 from vitruvian.core.records import Frame
+from vitruvian.core.skeletons import Skeleton
 from vitruvian.core.system import Batch
 from vitruvian.core.weights import Weights
 from vitruvian.nn.normed_system import NormedSystem
@@ -105,6 +106,12 @@ class OpenPoseTraining(NormedSystem):
                 error = (maps.float() - batch[name]) ** 2 * counted
                 losses[f"{name}{number}"] = 0.5 * error.sum() / len(maps)
         return losses
+
+    @classmethod
+    def joints_said(cls, arguments: Mapping[str, Any]) -> Skeleton | None:
+        """Those of the kind."""
+        said = arguments.get("kind")
+        return find_kind(said).table.skeleton if isinstance(said, str) else None
 
     def setup(self, stage: str) -> None:
         """Look whether data and network are of one kind; begin with the backbone.

@@ -1,0 +1,1 @@
+"""Bodies in space: 3D pose, and later meshes and dense pose."""
