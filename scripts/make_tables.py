@@ -14,7 +14,11 @@ START, END = "<!-- systems: made from the cards by `make docs` -->", "<!-- /syst
 
 def row(card: Card) -> str:
     """One line of the table."""
-    weights = ", ".join(f"{entry.name} ({entry.licence})" for entry in card.weights) or "–"
+    by_licence: dict[str, list[str]] = {}
+    for entry in card.weights:
+        by_licence.setdefault(entry.licence, []).append(entry.name)
+    terms = [f"{', '.join(names)} ({licence})" for licence, names in by_licence.items()]
+    weights = "; ".join(terms) or "–"
     recipes = ", ".join(f"`{recipe}`" for recipe in card.recipes) or "–"
     paper = f"{card.paper.authors.split(',')[0]} et al., {card.paper.venue} {card.paper.year}"
     return f"| `{card.path}` | {card.task} | {paper} | {weights} | {recipes} |"

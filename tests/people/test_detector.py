@@ -8,7 +8,8 @@ import pytest
 
 from vitruvian.core.records import Face, Pose
 from vitruvian.core.skeletons import OPENPOSE18
-from vitruvian.people.detector import PeopleDetector, join_faces, person_box
+from vitruvian.people.boxes import person_box
+from vitruvian.people.detector import PeopleDetector, join_faces
 from vitruvian.people.photos import read_photo
 from vitruvian.pose.openpose.detection import SIZE_MULTIPLE, WIDEST, input_size
 

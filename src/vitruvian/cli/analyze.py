@@ -28,7 +28,9 @@ Examples:
 
   vitruvian analyze cup.mp4 --height 256 --scales 1   faster, coarser
 
-  vitruvian analyze cup.mp4 --futures --futures-weights W.safetensors   where people may go
+  vitruvian analyze gym.mp4 --pose runs/mine/weights.safetensors   a second look at each person
+
+  vitruvian analyze cup.mp4 --futures          where people may go, in its copies
 
   vitruvian analyze camera:0                   a webcam, until ^C
 
@@ -59,6 +61,13 @@ def analyze(
         str,
         typer.Option(metavar="LIST", help="Multiples of the height at which each picture is read."),
     ] = "1.0,0.57",
+    pose: Annotated[
+        str,
+        typer.Option(
+            metavar="fast|FILE",
+            help="FILE: weights of a top-down system read each person's joints again.",
+        ),
+    ] = "fast",
     faces: Annotated[bool, typer.Option(help="Look for faces.")] = True,
     smooth: Annotated[bool, typer.Option(help="Smooth the joints of a video.")] = True,
     annotate: Annotated[bool, typer.Option(help="Write drawn copies into DIR/annotated.")] = True,
@@ -67,7 +76,7 @@ def analyze(
     ] = False,
     futures_weights: Annotated[
         str | None,
-        typer.Option(metavar="FILE", help="motion/dscmp in body heights, for --futures."),
+        typer.Option(metavar="FILE", help="Others of motion/dscmp, in body heights."),
     ] = None,
     max_frames: Annotated[
         int | None,
@@ -97,6 +106,7 @@ def analyze(
     options = _options(
         height=height,
         scales=_parse_scales(scales),
+        pose=pose,
         faces=faces,
         smooth=smooth,
         batch_size=batch_size,

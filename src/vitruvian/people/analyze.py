@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from vitruvian.core.errors import InputError, UnknownNameError
 from vitruvian.core.records import Frame
+from vitruvian.people.refining import FAST
 from vitruvian.people.sources import Source, find_sources
 from vitruvian.pose.openpose.detection import HEIGHT, SCALES
 
@@ -50,6 +51,7 @@ class Options(TypedDict, total=False):
     device: str
     precision: Precision
     backend: Backend
+    pose: str
 
 
 @overload
@@ -78,6 +80,7 @@ def analyze(
     device: str = "auto",
     precision: Precision = "auto",
     backend: Backend = "auto",
+    pose: str = FAST,
 ) -> Frame | list[Frame] | Iterator[Frame]:
     """Find people, their joints and their faces.
 
@@ -96,6 +99,8 @@ def analyze(
         device: "auto" (CUDA, else Apple's MPS, else the CPU), or a torch device.
         precision: "auto", "32" or "bf16".
         backend: "auto", "torch" or "onnxruntime".
+        pose: "fast": the 18 joints that are found at once; or the file of a top-down system's
+            weights (`weights.safetensors` of a run), which reads its joints in each person's box.
 
     Returns:
         Of one picture a `Frame`, of a list a list of them: people are numbered from 1. Of moving
@@ -108,7 +113,7 @@ def analyze(
     """
     _check_options(height, scales, batch_size, rate, precision, backend)
     detector = _detector(
-        height, tuple(map(float, scales)), bool(faces), str(device), precision, backend
+        height, tuple(map(float, scales)), bool(faces), str(device), precision, backend, pose
     )
     if isinstance(input, list | tuple):
         return list(_pictures(detector, input, batch_size))
@@ -163,6 +168,7 @@ def _detector(
     device: str,
     precision: Precision,
     backend: Backend,
+    pose: str,
 ) -> Detector:
     """A detector; the last two are kept, since loading takes longer than a photo."""
     from vitruvian.people.detector import PeopleDetector
@@ -174,6 +180,7 @@ def _detector(
         device=device,
         precision=precision,
         backend=backend,
+        pose=pose,
     )
 
 

@@ -16,6 +16,8 @@ from vitruvian.core.records import Face, Person, Pose
 from vitruvian.core.timing import Timings
 from vitruvian.core.weights import find_weights
 from vitruvian.face.retinaface.detection import RetinaFace
+from vitruvian.people.boxes import person_box
+from vitruvian.people.refining import FAST, look_closer, make_look
 from vitruvian.pose.openpose.detection import HEIGHT, SCALES, OpenPose
 
 if TYPE_CHECKING:
@@ -93,6 +95,12 @@ class PeopleDetector:
         pose_weights: Other weights of OpenPose; see `find_weights`.
         face_weights: Other weights of RetinaFace.
         timings: Where the stages' times are added.
+        pose: How joints are read: "fast", or the file of a top-down system's weights, which looks
+            once more at each person.
+
+    Raises:
+        UnknownNameError: there is no such way.
+        InputError: the file is not of a top-down system.
     """
 
     def __init__(
@@ -107,6 +115,7 @@ class PeopleDetector:
         pose_weights: str | Path | None = None,
         face_weights: str | Path | None = None,
         timings: Timings | None = None,
+        pose: str = FAST,
     ) -> None:
         self.timings = timings or Timings()
         where: dict[str, Any] = {"device": device, "precision": precision, "backend": backend}
@@ -123,6 +132,7 @@ class PeopleDetector:
         if faces:
             chosen = find_weights(find_card("face/retinaface"), face_weights)
             self.face = RetinaFace.from_weights(chosen, timings=self.timings, **where)
+        self.closer = make_look(pose, device, precision)
 
     def detect(
         self, images: Sequence[NDArray[np.uint8]], *, look_again: bool = False
@@ -144,14 +154,18 @@ class PeopleDetector:
             with self.timings.stage("join"):
                 for place, found, found_faces in zip(places, people, faces, strict=True):
                     results[place] = _join(found, found_faces, self.pose.options.min_score, size)
-        return results
+        if self.closer is None:
+            return results
+        with self.timings.stage("closer look"):
+            return look_closer(self.closer, images, results)
 
     def describe(self) -> dict[str, Any]:
         """Systems, weights, device: what `run.json` says of the detector."""
         parts = [part for part in (self.pose, self.face) if part]
+        looks = [self.closer] if self.closer else []
         return {
             "device": "; ".join(dict.fromkeys(part.runner.description for part in parts)),
-            "systems": [part.weights.to_dict() for part in parts],
+            "systems": [part.weights.to_dict() for part in (*parts, *looks)],
         }
 
 
@@ -177,24 +191,3 @@ def _join(
     )
     free = [face for face in rest if face.score < SURE_FACE or face in left]
     return people, tuple(face for face in free if face.score >= FREE_FACE)
-
-
-def person_box(pose: Pose, face: Face | None, size: tuple[int, int]) -> NDArray[np.float32]:
-    """The box of a person whose joints are known: (4,) x1, y1, x2, y2 inside the picture.
-
-    Joints lie inside the body: their box, with the face's, is widened on each side by a tenth of
-    its longer side, about the way from the eyes to the top of the head.
-
-    Args:
-        pose: The joints; at least one is found.
-        face: The person's face, if there is one.
-        size: Height and width of the picture.
-    """
-    corners = pose.box().reshape(2, 2)
-    if face:
-        other = face.box.reshape(2, 2)
-        corners = np.stack([np.minimum(corners[0], other[0]), np.maximum(corners[1], other[1])])
-    margin = 0.1 * float((corners[1] - corners[0]).max())
-    grown = corners + np.array([[-margin], [margin]], dtype=np.float32)
-    limits = np.array([size[1], size[0]], dtype=np.float32)
-    return np.clip(grown, 0, limits).astype(np.float32).reshape(4)

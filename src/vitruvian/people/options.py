@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from vitruvian.core.timing import Timings
 from vitruvian.people.journal import Found
+from vitruvian.people.refining import FAST
 from vitruvian.people.sources import Source
 from vitruvian.pose.openpose.detection import HEIGHT, SCALES
 
@@ -49,6 +50,7 @@ class RunOptions:
         backend: What runs the networks.
         max_frames: How many frames of each video are read; None: all.
         annotate: Whether drawn copies are written.
+        pose: How joints are read; see `PeopleDetector`.
         futures: Weights that predict where people go, which is drawn into copies of videos; see
             `load_predictor`. None: nothing is predicted.
     """
@@ -64,6 +66,7 @@ class RunOptions:
     max_frames: int | None = None
     annotate: bool = True
     futures: str | None = None
+    pose: str = FAST
 
     def identity(self) -> dict[str, Any]:
         """What two runs in one folder must have in common, as JSON has it."""
@@ -71,13 +74,15 @@ class RunOptions:
         del options["annotate"]
         if self.futures is None:
             del options["futures"]
+        if self.pose == FAST:  # folders of before there were others
+            del options["pose"]
         return options | {"scales": list(self.scales)}
 
     def make_detector(self, timings: Timings) -> Detector:
         """The detector that the options ask for."""
         from vitruvian.people.detector import PeopleDetector
 
-        names = ("height", "scales", "faces", "device", "precision", "backend")
+        names = ("height", "scales", "faces", "device", "precision", "backend", "pose")
         return PeopleDetector(**{name: getattr(self, name) for name in names}, timings=timings)
 
     def make_future_drawer(self) -> partial[FutureDrawer] | None:

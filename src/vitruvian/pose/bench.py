@@ -190,19 +190,20 @@ def bench_batch(runs: int, system: TopDownSystem) -> dict[str, dict[str, Any]]:
 def bench_person(
     runs: int, system: TopDownSystem, *, peers: bool = True
 ) -> dict[str, dict[str, Any]]:
-    """What is done for each person around the network, beside other libraries' code."""
+    """What is done for each of a picture's eight people, beside other libraries' code."""
     random = np.random.default_rng(0)
     image = random.integers(0, 256, (480, 640, 3), dtype=np.uint8)
-    box = (200.0, 100.0, 330.0, 420.0)
+    corners = random.uniform((10, 10), (480, 140), (PEOPLE, 2))
+    boxes = np.concatenate([corners, corners + np.array([130, 320])], axis=1).tolist()
 
     def before() -> Tensor:
-        return system.normalised(system.cut_out(image, [Crop.of_box(box, SIZE)]))
+        return system.normalised(system.cut_out(image, [Crop.of_box(b, SIZE) for b in boxes]))
 
     columns, rows = SIZE[0] // 4, SIZE[1] // 4
     down, across = np.mgrid[:rows, :columns]
-    places = random.uniform(5, columns - 5, (17, 2, 1, 1))
-    maps = np.exp(-((across - places[:, 0]) ** 2 + (down - places[:, 1]) ** 2) / 8)
-    maps = (maps + random.normal(0, 0.01, maps.shape))[None].astype(np.float32)
+    places = random.uniform(5, columns - 5, (PEOPLE, 17, 2, 1, 1))
+    maps = np.exp(-((across - places[:, :, 0]) ** 2 + (down - places[:, :, 1]) ** 2) / 8)
+    maps = (maps + random.normal(0, 0.01, maps.shape)).astype(np.float32)
     pre: Ways = {"vitruvian": before}
     post: Ways = {
         f"vitruvian, {decoder}": partial(decode_joints, maps, SIZE, decoder=decoder)
@@ -210,14 +211,19 @@ def bench_person(
     }
     there = [name for name, version in installed().items() if peers and version != ABSENT]
     if "rtmlib" in there:
-        pre["rtmlib"], post["rtmlib, DARK of UDP"] = _rtmlib(image, box, maps)
+        pre["rtmlib"], post["rtmlib, DARK of UDP"] = _rtmlib(image, boxes, maps)
     if "transformers" in there:
-        pre["transformers, VitPose"], post["transformers, DARK"] = _transformers(image, box, maps)
+        pre["transformers, VitPose"], post["transformers, DARK"] = _transformers(image, boxes, maps)
     with torch.inference_mode():
         return {
-            "before the network, a person": _spreads(_turns(pre, 10 * runs)),
-            "behind the network, a person": _spreads(_turns(post, 10 * runs)),
+            "before the network, a person": _spreads(_each(_turns(pre, 10 * runs))),
+            "behind the network, a person": _spreads(_each(_turns(post, 10 * runs))),
         }
+
+
+def _each(seconds: Mapping[str, Sequence[float]]) -> dict[str, list[float]]:
+    """Of one person, where those of `PEOPLE` were measured."""
+    return {name: [value / PEOPLE for value in values] for name, values in seconds.items()}
 
 
 def bench_coco(runs: int) -> dict[str, dict[str, Any]]:
@@ -255,37 +261,43 @@ def bench_coco(runs: int) -> dict[str, dict[str, Any]]:
 
 
 def _rtmlib(
-    image: np.ndarray, box: Sequence[float], maps: np.ndarray
+    image: np.ndarray, boxes: Sequence[Sequence[float]], maps: np.ndarray
 ) -> tuple[Callable[[], Any], Callable[[], Any]]:
-    """Its ViTPose without the network: what it does before and behind it."""
+    """Its ViTPose without the network: what it does before and behind it, person by person."""
     kind: Any = import_module("rtmlib.tools.pose_estimation.vitpose").ViTPose
     tool = kind.__new__(kind)
     tool.model_input_size = SIZE
     tool.mean, tool.std = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 
     def before() -> None:
-        pixels, _, _ = tool.preprocess(image, list(box))
-        np.ascontiguousarray(pixels.transpose(2, 0, 1), dtype=np.float32)
+        for box in boxes:
+            pixels, _, _ = tool.preprocess(image, list(box))
+            np.ascontiguousarray(pixels.transpose(2, 0, 1), dtype=np.float32)
 
-    _, center, scale = tool.preprocess(image, list(box))
-    return before, lambda: tool.postprocess([maps], center, scale)
+    windows = [tool.preprocess(image, list(box))[1:] for box in boxes]
+
+    def behind() -> None:
+        for own, (center, scale) in zip(maps, windows, strict=True):
+            tool.postprocess([own[None]], center, scale)
+
+    return before, behind
 
 
 def _transformers(
-    image: np.ndarray, box: Sequence[float], maps: np.ndarray
+    image: np.ndarray, boxes: Sequence[Sequence[float]], maps: np.ndarray
 ) -> tuple[Callable[[], Any], Callable[[], Any]]:
     """Its VitPose image processor: what it does before and behind the network."""
     folder = "transformers.models.vitpose"
     kind: Any = import_module(f"{folder}.image_processing_vitpose").VitPoseImageProcessor
     output: Any = import_module(f"{folder}.modeling_vitpose").VitPoseEstimatorOutput
     tool = kind(size={"width": SIZE[0], "height": SIZE[1]})
-    boxes = [[[box[0], box[1], box[2] - box[0], box[3] - box[1]]]]
+    given = [[[x1, y1, x2 - x1, y2 - y1] for x1, y1, x2, y2 in boxes]]
     found = output(heatmaps=torch.from_numpy(maps))
 
     def before() -> None:
-        tool.preprocess([image], boxes=boxes, return_tensors="pt")
+        tool.preprocess([image], boxes=given, return_tensors="pt")
 
-    return before, lambda: tool.post_process_pose_estimation(found, boxes)
+    return before, lambda: tool.post_process_pose_estimation(found, given)
 
 
 def _fake_coco(images: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:

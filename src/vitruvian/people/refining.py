@@ -1,0 +1,192 @@
+"""A second look at people: a top-down network reads the joints in the boxes of the first stage."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vitruvian.core.card import find_card
+from vitruvian.core.errors import InputError, UnknownNameError
+from vitruvian.core.records import Face, Person, Pose
+from vitruvian.core.skeletons import convert_joints
+from vitruvian.core.weights import Weights, find_weights
+from vitruvian.people.boxes import person_box
+from vitruvian.people.journal import Found
+
+if TYPE_CHECKING:
+    from vitruvian.core.device import Precision
+
+FAST = "fast"
+"""The way to read joints that has no second look."""
+
+LEAST_JOINTS, LEAST_SCORE = 5, 0.2
+"""A second look that finds fewer joints of that score is not believed."""
+
+MOST_APART = 0.15
+"""Nor is one whose joints are, on the median, farther from the first's, in sizes of the person: in
+a box with two people it may see the other one."""
+
+SURE_FACE = 0.9
+FACE_JOINTS = 8
+"""A sure face that belongs to nobody is a person, where so many joints are found below it."""
+
+KNOWN_APART = 0.1
+"""A pose that is this near somebody's, in their sizes, is theirs."""
+
+FACE_WIDTHS, FACE_HEIGHTS = 4.5, 8.0
+"""Of a person's box around a face, in sizes of the face."""
+
+
+class CloserLook(Protocol):
+    """What reads the joints of boxed people."""
+
+    weights: Weights
+
+    def detect(
+        self, images: Sequence[NDArray[np.uint8]], boxes: Sequence[Sequence[NDArray[np.float32]]]
+    ) -> list[list[Pose]]:
+        """The pose in each box (4,) of each picture (height, width, 3) RGB uint8."""
+
+
+class SystemLook:
+    """A top-down system that looks closer.
+
+    Args:
+        system: It, with weights.
+        weights: Those, for the records.
+    """
+
+    def __init__(self, system: Any, weights: Weights) -> None:
+        self.system = system
+        self.weights = weights
+
+    @classmethod
+    def from_file(cls, file: str, device: str = "auto", precision: Precision = "auto") -> Self:
+        """The system that a weights file says it is of.
+
+        Raises:
+            InputError: it does not say, or the system is none of boxed people.
+            WeightsError: the file is absent or damaged.
+        """
+        from vitruvian.core.load import load
+        from vitruvian.core.system import arguments_in
+        from vitruvian.pose.topdown_system import TopDownSystem
+
+        if not Path(file).is_file():
+            raise InputError(f"There are no weights at {file}.")
+        owner, _ = arguments_in(file)
+        if owner is None:
+            raise InputError(
+                f"{file} does not say which system it is of: vitruvian weights import SYSTEM "
+                f"{file} writes a file that does."
+            )
+        system = load(owner, Path(file), device, precision)
+        if not isinstance(system, TopDownSystem):
+            raise InputError(f"{file} is of {owner}, which does not read the joints of a box.")
+        return cls(system, find_weights(find_card(owner), Path(file)))
+
+    def detect(
+        self, images: Sequence[NDArray[np.uint8]], boxes: Sequence[Sequence[NDArray[np.float32]]]
+    ) -> list[list[Pose]]:
+        """See `CloserLook`."""
+        given = [[box.tolist() for box in own] for own in boxes]
+        frames = self.system.predict(images, given)
+        return [[person.pose for person in frame] for frame in frames]
+
+
+def make_look(pose: str, device: str = "auto", precision: Precision = "auto") -> CloserLook | None:
+    """What `--pose` asks for; None where there is no second look.
+
+    Raises:
+        UnknownNameError: it is neither a way's name nor a file's.
+        InputError: the file is not of a top-down system.
+        WeightsError: the file is damaged.
+    """
+    if pose == FAST:
+        return None
+    if not Path(pose).suffix:
+        raise UnknownNameError("pose", pose, (FAST,))
+    return SystemLook.from_file(pose, device, precision)
+
+
+def look_closer(
+    network: CloserLook, images: Sequence[NDArray[np.uint8]], found: Sequence[Found]
+) -> list[Found]:
+    """The people of pictures with the joints that a top-down network reads.
+
+    Args:
+        network: It.
+        images: (height, width, 3) RGB uint8.
+        found: The first stage's people and faces of nobody, of each picture.
+
+    Returns:
+        The same people, and those whose faces alone were found.
+    """
+    faces = [[face for face in free if face.score >= SURE_FACE] for _, free in found]
+    boxes = [
+        [*(person.box for person in people), *(_below(face, image.shape[:2]) for face in sure)]
+        for image, (people, _), sure in zip(images, found, faces, strict=True)
+    ]
+    poses = [[_sure(pose) for pose in own] for own in network.detect(images, boxes)]
+    results = []
+    for image, (people, free), sure, own in zip(images, found, faces, poses, strict=True):
+        size = image.shape[:2]
+        again = [_again(p, pose, size) for p, pose in zip(people, own, strict=False)]
+        given = []
+        for face, pose in zip(sure, own[len(people) :], strict=True):
+            if pose.found.sum() >= FACE_JOINTS and not _is_known(pose, again):
+                again.append(Person(pose.score, person_box(pose, face, size), pose, face))
+                given.append(face)
+        left = tuple(face for face in free if not any(face is one for one in given))
+        results.append((tuple(again), left))
+    return results
+
+
+def _again(person: Person, pose: Pose, size: tuple[int, int]) -> Person:
+    """The person with the joints of the second look, or the first's where that is not believed."""
+    own = convert_joints(person.pose.joints, person.pose.skeleton, pose.skeleton)
+    first = Pose(pose.skeleton, own.astype(np.float32))
+    if pose.found.sum() < LEAST_JOINTS or _apart(first, pose) > MOST_APART:
+        return replace(person, pose=first)
+    return replace(person, pose=pose, box=person_box(pose, person.face, size))
+
+
+def _sure(pose: Pose) -> Pose:
+    """Without the joints that score too little."""
+    return Pose(pose.skeleton, pose.joints * (pose.joints[:, 2:] >= LEAST_SCORE))
+
+
+def _apart(first: Pose, second: Pose) -> float:
+    """Median distance of joints that both have, in sizes of the first; 0 where there are none."""
+    both = first.found & second.found
+    if not both.any():
+        return 0.0
+    size = max(1.0, float(np.ptp(first.joints[first.found, :2], axis=0).max()))
+    apart = np.linalg.norm(first.joints[both, :2] - second.joints[both, :2], axis=1)
+    return float(np.median(apart)) / size
+
+
+def _below(face: Face, size: tuple[int, int]) -> NDArray[np.float32]:
+    """Where the person of a face is likely to be: (4,) inside the picture."""
+    x1, y1, x2, y2 = (float(value) for value in face.box)
+    width, height = x2 - x1, y2 - y1
+    middle, top = (x1 + x2) / 2, y1 - height / 2
+    half = FACE_WIDTHS * width / 2
+    box = np.array([middle - half, top, middle + half, top + FACE_HEIGHTS * height])
+    limits = np.array([size[1], size[0], size[1], size[0]])
+    clipped = np.clip(box, 0, limits)
+    return (clipped if (clipped[2:] - clipped[:2]).min() >= 1 else face.box).astype(np.float32)
+
+
+def _is_known(pose: Pose, people: Sequence[Person]) -> bool:
+    """Whether most of a pose's joints are where somebody's are."""
+    return any(
+        (pose.found & person.pose.found).sum() >= LEAST_JOINTS
+        and _apart(person.pose, pose) < KNOWN_APART
+        for person in people
+    )

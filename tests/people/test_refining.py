@@ -1,0 +1,156 @@
+"""The second look: boxes of the first stage, joints of another network, faces that were alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tests.people.test_futures import write_clip
+from vitruvian.cli import main
+from vitruvian.core.errors import InputError, UnknownNameError
+from vitruvian.core.records import Face, Person, Pose
+from vitruvian.core.skeletons import HALPE26, OPENPOSE18
+from vitruvian.core.weights import Weights
+from vitruvian.motion.dscmp import Dscmp
+from vitruvian.people.detector import PeopleDetector
+from vitruvian.people.refining import SystemLook, look_closer, make_look
+from vitruvian.pose.simple_baseline import SimpleBaseline
+
+IMAGE = np.zeros((120, 160, 3), dtype=np.uint8)
+GRID = np.stack([np.arange(26) % 5 - 2, np.arange(26) // 5 - 2], axis=1)
+
+
+class Marks:
+    """Stands for a network: the joints are around the white mark, if one is in the box."""
+
+    weights = Weights("pose/none", "", "own", None, "", "", "", "", "ours")  # type: ignore[arg-type]
+
+    def __init__(self, spread: float = 4.0, score: float = 0.8) -> None:
+        self.spread = spread
+        self.score = score
+
+    def detect(self, images, boxes):
+        return [
+            [self.pose(image, box) for box in own] for image, own in zip(images, boxes, strict=True)
+        ]
+
+    def pose(self, image, box) -> Pose:
+        x1, y1, x2, y2 = np.asarray(box).round().astype(int)
+        rows, columns = np.nonzero(image[y1:y2, x1:x2, 0])
+        joints = np.zeros((26, 3), np.float32)
+        if len(rows):
+            joints[:, :2] = (columns.mean() + x1, rows.mean() + y1) + self.spread * GRID
+            joints[:, 2] = self.score
+        return Pose(HALPE26, joints)
+
+
+def marked(x: int, y: int) -> np.ndarray:
+    image = IMAGE.copy()
+    image[y - 2 : y + 3, x - 2 : x + 3] = 255
+    return image
+
+
+def person(box: Sequence[float], face: Face | None = None, **joints: tuple[float, float]) -> Person:
+    values = np.zeros((18, 3), np.float32)
+    for name, point in (joints or {"nose": (box[0] + 1, box[1] + 1)}).items():
+        values[OPENPOSE18.index[name]] = (*point, 0.5)
+    return Person(0.7, np.asarray(box, np.float32), Pose(OPENPOSE18, values), face)
+
+
+def face(box: Sequence[float], score: float = 0.95) -> Face:
+    return Face(np.asarray(box, np.float32), score, np.zeros((5, 2), np.float32))
+
+
+def test_a_second_look_keeps_who_was_found():
+    box, own = (40, 20, 80, 90), face((50, 22, 60, 34))
+    near = person(box, own, nose=(52, 43), left_ankle=(52, 54), neck=(64, 54))
+    found = [((near, person((100, 20, 120, 60))), ())]
+    ((people, faces),) = look_closer(Marks(), [marked(60, 50)], found)
+    assert [one.pose.skeleton for one in people] == [HALPE26, HALPE26]
+    assert people[0].face is own
+    assert people[0].pose.found.all()
+    assert people[0].box[1] < 22  # the face's, widened
+    assert people[0].score == near.score
+    # Nothing is seen in the second box: the first stage's joints stay.
+    assert people[1].pose["nose"] == pytest.approx((101, 21, 0.5))
+    assert (people[1].box == found[0][0][1].box).all()
+    assert faces == ()
+
+
+def test_a_look_at_somebody_else_is_not_believed():
+    """Two people in one box: the mark is on the other one."""
+    apart = {"nose": (44.0, 24.0), "neck": (44.0, 30.0), "left_ankle": (46.0, 88.0)}
+    found = [((person((40, 20, 80, 90), None, **apart),), ())]
+    ((people, _),) = look_closer(Marks(), [marked(74, 50)], found)
+    assert people[0].pose["left_ankle"][:2] == pytest.approx(apart["left_ankle"])
+    unsure = look_closer(Marks(score=0.1), [marked(60, 50)], found)[0][0][0]
+    assert unsure.pose.found.sum() == 3
+
+
+def test_a_face_alone_becomes_a_person_where_a_body_is():
+    alone, unsure = face((55, 30, 65, 42)), face((55, 30, 65, 42), 0.6)
+    ((people, faces),) = look_closer(Marks(), [marked(60, 60)], [((), (alone, unsure))])
+    assert [one.face for one in people] == [alone]
+    assert faces == (unsure,)
+    ((people, faces),) = look_closer(Marks(), [IMAGE], [((), (alone, unsure))])
+    assert (people, faces) == ((), (alone, unsure))
+    # Somebody already stands there: it is not found a second time.
+    known = person((30, 20, 90, 100), None, nose=(52, 52), neck=(64, 64))
+    ((people, faces),) = look_closer(Marks(), [marked(60, 60)], [((known,), (alone,))])
+    assert len(people) == 1
+    assert faces == (alone,)
+
+
+@pytest.mark.parametrize("box", [(-30, -30, 4, 4), (159, 119, 400, 300), (5, 5, 5.5, 5.5)])
+def test_boxes_at_the_edge_and_faces_of_a_pixel(box):
+    found = [((), (face(box),))]
+    assert look_closer(Marks(), [IMAGE], found) == found
+    small = replace(person((5, 5, 6, 6)), box=np.array((5, 5, 5.2, 5.2), np.float32))
+    ((people, _),) = look_closer(Marks(), [IMAGE], [((small,), ())])
+    assert len(people) == 1
+
+
+@pytest.fixture
+def weights(tmp_path):
+    file = tmp_path / "weights.safetensors"
+    SimpleBaseline("lsp14", depth=18, filters=[8, 8, 8], width=64, height=64).save(file)
+    return file
+
+
+def test_any_top_down_system_can_look(weights):
+    look = make_look(str(weights), "cpu")
+    assert isinstance(look, SystemLook)
+    boxes = [[np.array([10, 10, 60, 100], np.float32)] * 2, []]
+    found = look.detect([IMAGE, IMAGE], boxes)
+    assert [len(own) for own in found] == [2, 0]
+    assert found[0][0].skeleton.name == "lsp14"
+    described = PeopleDetector(pose=str(weights), faces=False, device="cpu").describe()
+    assert [one["system"] for one in described["systems"]] == [
+        "pose/openpose",
+        "pose/simple_baseline",
+    ]
+    assert make_look("fast") is None
+
+
+def test_a_clip_is_read_with_other_weights(tmp_path, weights):
+    clip = tmp_path / "clip.mp4"
+    write_clip(clip, frames=3)
+    out = ["--out", str(tmp_path / "out"), "--pose", str(weights), "--no-annotate"]
+    with pytest.raises(SystemExit) as ended:
+        main(["analyze", str(clip), *out])
+    assert ended.value.code == 0
+    assert "simple_baseline" in (tmp_path / "out" / "run.json").read_text()
+
+
+def test_what_cannot_look(tmp_path, weights):
+    with pytest.raises(UnknownNameError, match="Did you mean 'fast'"):
+        PeopleDetector(pose="fest")
+    with pytest.raises(InputError, match="no weights at"):
+        make_look(str(tmp_path / "absent.safetensors"))
+    other = tmp_path / "motion.safetensors"
+    Dscmp(hidden=8).save(other)
+    with pytest.raises(InputError, match="does not read the joints of a box"):
+        make_look(str(other), "cpu")
