@@ -17,7 +17,7 @@ from vitruvian.core.timing import Timings
 from vitruvian.core.weights import find_weights
 from vitruvian.face.retinaface.detection import RetinaFace
 from vitruvian.people.boxes import person_box
-from vitruvian.people.refining import FAST, look_closer, make_look
+from vitruvian.people.refining import FAST, SURE_FACE, look_closer, make_look
 from vitruvian.pose.openpose.detection import HEIGHT, SCALES, OpenPose
 
 if TYPE_CHECKING:
@@ -30,7 +30,6 @@ MOST_COST = 0.6  # of a face and the person it belongs to, see `face_cost`
 
 # A weak finding is a person where a sure face stands at its head.
 WEAK_SCORE = 0.15
-SURE_FACE = 0.9
 SURE_COST = 0.35
 
 FREE_FACE = 0.7  # least score of a face that belongs to nobody: ties and bears score less
