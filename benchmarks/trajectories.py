@@ -386,7 +386,7 @@ def main() -> None:
             parser.error(f"{file} holds runs with other settings; move it away to start anew")
     torch_version = torch.__version__.split("+")[0]
     content |= {
-        "seeds": arguments.seeds,
+        "seeds": max(arguments.seeds, content.get("seeds", 1)),
         "machine": f"{platform.machine()}, PyTorch {torch_version}",
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -19,6 +20,8 @@ from vitruvian.pose.datasets.coco_family import (
     PoseTrack18,
 )
 from vitruvian.pose.datasets.flic import COLUMNS
+from vitruvian.pose.datasets.lsp import write_fake_lsp
+from vitruvian.pose.datasets.packed import Packed, pack_people
 
 CUP = ("left_rim", "right_rim", "left_foot", "right_foot", "handle")
 CUP_YAML = """\
@@ -121,4 +124,27 @@ def write_cups(folder: Path, count: int = 24) -> Path:
     category = {"id": 1, "name": "cup", "keypoints": list(CUP[::-1])}
     content = {"images": images, "annotations": annotations, "categories": [category]}
     (folder / "annotations.json").write_text(json.dumps(content))
+    return folder
+
+
+PACKED = ("left_shoulder", "right_hip", "head_top", "left_thumb_1")
+
+
+def packed_people(count: int = 90) -> Iterator[Packed]:
+    """People of one shade each; every other one is a photo that counts three times."""
+    random = np.random.default_rng(0)
+    for number in range(count):
+        image = np.full((40, 30, 3), number, dtype=np.uint8)
+        joints = np.zeros((len(PACKED), 3))
+        joints[:, :2] = random.uniform(5, 25, (len(PACKED), 2))
+        joints[:, 2] = (2, 2, 1, 0)
+        _, data = cv2.imencode(".png", image)
+        source, times = ("photo", 3) if number % 2 else ("any", 1)
+        yield Packed(data.tobytes(), joints, np.array([2, 3, 22, 33]), source, times)
+
+
+def write_open(folder: Path, count: int) -> Path:
+    """Packed people, and sport photos to test with in `lsp`."""
+    pack_people(folder, PACKED, packed_people(count))
+    write_fake_lsp(folder / "lsp", 8)
     return folder

@@ -2,36 +2,22 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 import pytest
 
+from tests.pose.fakes import PACKED, packed_people
 from vitruvian.core.errors import InputError
 from vitruvian.core.skeletons import COCO17, HALPE26, HALPE136, LSP14
 from vitruvian.pose.data import TopDownData
 from vitruvian.pose.datasets.lsp import Lsp
-from vitruvian.pose.datasets.packed import PEOPLE, PICTURES, Packed, PackedPeople, pack_people
+from vitruvian.pose.datasets.packed import PEOPLE, PICTURES, PackedPeople, pack_people
 from vitruvian.pose.datasets.renamed import RenamedPeople
 from vitruvian.pose.photometric import other_photo
-
-NAMES = ("left_shoulder", "right_hip", "head_top", "left_thumb_1")
-
-
-def people(count: int = 90):
-    random = np.random.default_rng(0)
-    for number in range(count):
-        image = np.full((40, 30, 3), number, dtype=np.uint8)
-        joints = np.zeros((len(NAMES), 3))
-        joints[:, :2] = random.uniform(5, 25, (len(NAMES), 2))
-        joints[:, 2] = (2, 2, 1, 0)
-        _, data = cv2.imencode(".png", image)
-        source, times = ("photo", 3) if number % 2 else ("any", 1)
-        yield Packed(data.tobytes(), joints, np.array([2, 3, 22, 33]), source, times)
 
 
 @pytest.fixture
 def folder(tmp_path):
-    assert pack_people(tmp_path / "packed", NAMES, people()) == 90
+    assert pack_people(tmp_path / "packed", PACKED, packed_people()) == 90
     return tmp_path / "packed"
 
 
@@ -42,7 +28,7 @@ def test_packed_people_come_out_as_they_went_in(folder):
     shades = [int(train.picture(i)[0, 0, 0]) for i in range(len(train))]
     assert not set(shades) & {0, 40, 80}
     assert (shades.count(1), shades.count(2), len(shades)) == (3, 1, 42 + 3 * 45)
-    person, given = validation[1], list(people())[40]
+    person, given = validation[1], list(packed_people())[40]
     assert person.joints[HALPE26.index["head_top"]] == pytest.approx([*given.joints[2, :2], 1])
     assert person.labelled.sum() == 3
     assert not person.facts["seen"][HALPE26.index["head_top"]]
@@ -62,7 +48,7 @@ def test_packed_people_are_scored_over_the_joints_that_are_seen(folder):
 
 def test_a_folder_that_is_not_whole(folder, tmp_path):
     with pytest.raises(InputError, match="nobody to pack"):
-        pack_people(tmp_path / "empty", NAMES, [])
+        pack_people(tmp_path / "empty", PACKED, [])
     pictures = folder / PICTURES
     pictures.write_bytes(pictures.read_bytes()[:-1])
     with pytest.raises(InputError, match="does not hold the"):
