@@ -47,8 +47,9 @@ AGREED, APART = 5, 0.03
 """Readings that must have a joint, within this share of the person's height."""
 
 LEAST_JOINTS, LEAST_PIXELS, LEAST_SIDE = 6, 500, 8
-TIMES = 8
-"""How often an epoch has each photo: there are 1,000 of them and 47,500 rendered people."""
+TIMES, ACROBATS = 6, 3
+"""How often an epoch has each photo and each acrobat: there are 1,000 and 13,000 of them, and 34,500
+other people."""
 
 
 def settings(backgrounds: Path) -> tuple[Setting, ...]:
@@ -135,7 +136,9 @@ def read_shard(file: Path, kinds: tuple[str, ...]) -> Iterator[Packed]:
         pictures = np.split(rows["pictures"], np.cumsum(rows["sizes"])[:-1])
         each = zip(pictures, rows["joints"], rows["boxes"], rows["indices"], strict=True)
         for picture, joints, box, index in each:
-            yield Packed(picture.tobytes(), joints, box, kinds[int(index) % len(kinds)])
+            kind = kinds[int(index) % len(kinds)]
+            times = ACROBATS if kind.startswith("acrobatics") else 1
+            yield Packed(picture.tobytes(), joints, box, kind, times)
 
 
 def label_photos(photos: Path, target: Path) -> dict[str, list[list[float]]]:
