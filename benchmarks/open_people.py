@@ -48,8 +48,9 @@ AGREED, APART = 5, 0.03
 
 LEAST_JOINTS, LEAST_PIXELS, LEAST_SIDE = 6, 500, 8
 TIMES, ACROBATS = 6, 3
-"""How often an epoch has each photo and each acrobat: there are 1,000 and 13,000 of them, and 34,500
-other people."""
+"""How often an epoch has each photo and each acrobat.
+
+There are 1,000 photos, 13,000 acrobats and 34,500 other people."""
 
 
 def settings(backgrounds: Path) -> tuple[Setting, ...]:
