@@ -221,6 +221,39 @@ class System(LightningModule):
             save_file(tensors, part, metadata)
 
 
+class BackboneSystem(System):
+    """A `System` whose training may begin with the checkpoint of a network without this one's head.
+
+    Attributes:
+        backbone: That checkpoint; None: training begins with random numbers.
+        head: Beginnings of the network's keys that a backbone does not have.
+        left_out: Beginnings of a backbone's keys that the network has no place for.
+    """
+
+    backbone: str | None = None
+    head: ClassVar[tuple[str, ...]] = ()
+    left_out: ClassVar[tuple[str, ...]] = ()
+
+    def load_backbone(self) -> None:
+        """Put the backbone's weights into the network, where there is a backbone.
+
+        Raises:
+            WeightsError: the checkpoint is damaged, another network's, or of other joints.
+        """
+        if self.backbone:
+            own = self.network.state_dict()
+            head = {key: value for key, value in own.items() if key.startswith(self.head)}
+            state = self.backbone_state(read_checkpoint(self.backbone))
+            if not self.left_out:  # a whole network, with its joints
+                said = arguments_in(self.backbone)[1]
+                self.check_joints_of(self.backbone, said, {}, self.hparams)
+            load_published(self.network, {**state, **head}, origin=self.backbone)
+
+    def backbone_state(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The entries of a backbone's checkpoint that the network has a place for."""
+        return {key: value for key, value in state.items() if not key.startswith(self.left_out)}
+
+
 def network_state(file: Path) -> dict[str, Tensor]:
     """The network's tensors in a checkpoint of a run, or in one of weights alone.
 

@@ -73,7 +73,6 @@ class SystemLook:
             InputError: it does not say, or the system is none of boxed people.
             WeightsError: the file is absent or damaged.
         """
-        from vitruvian.core.load import load
         from vitruvian.core.system import arguments_in
         from vitruvian.pose.topdown_system import TopDownSystem
 
@@ -85,10 +84,12 @@ class SystemLook:
                 f"{file} does not say which system it is of: vitruvian weights import SYSTEM "
                 f"{file} writes a file that does."
             )
-        system = load(owner, Path(file), device, precision)
-        if not isinstance(system, TopDownSystem):
+        card = find_card(owner)
+        kind: Any = card.load_class()
+        if not issubclass(kind, TopDownSystem):
             raise InputError(f"{file} is of {owner}, which does not read the joints of a box.")
-        return cls(system, find_weights(find_card(owner), Path(file)))
+        weights = find_weights(card, Path(file))
+        return cls(kind.from_weights(weights, device=device, precision=precision), weights)
 
     def detect(
         self, images: Sequence[NDArray[np.uint8]], boxes: Sequence[Sequence[NDArray[np.float32]]]

@@ -18,10 +18,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vitruvian.core.errors import InputError
-from vitruvian.core.published import load_published, read_checkpoint
 from vitruvian.core.records import Frame, Person, Pose
 from vitruvian.core.skeletons import find_skeleton
-from vitruvian.core.system import Batch, arguments_in, tell_joints
+from vitruvian.core.system import BackboneSystem, Batch, tell_joints
 from vitruvian.nn.normed_system import NormedSystem
 from vitruvian.nn.norms import NormName
 from vitruvian.pose.associative_embedding import Grouping, parse_people, tag_loss
@@ -50,7 +49,7 @@ class Maps:
     tags: Tensor | None
 
 
-class BottomUpSystem(NormedSystem):
+class BottomUpSystem(BackboneSystem, NormedSystem):
     """A network of whole pictures with heat maps and tags.
 
     A subclass builds its network and calls this `__init__`, then `save_hyperparameters`.
@@ -73,14 +72,10 @@ class BottomUpSystem(NormedSystem):
         norm: One of `vitruvian.nn.norms.NORMS`; "batch" as published.
 
     Attributes:
-        head: Beginnings of the network's keys that a backbone does not have.
-        left_out: Beginnings of a backbone's keys that the network has no place for.
         strides: Pixels of the picture in one of each of its maps.
         grouping: How joints are found and grouped.
     """
 
-    head: ClassVar[tuple[str, ...]] = ()
-    left_out: ClassVar[tuple[str, ...]] = ()
     strides: ClassVar[tuple[int, ...]] = (4,)
     grouping: ClassVar[Grouping] = Grouping()
     mean: Tensor
@@ -268,21 +263,6 @@ class BottomUpSystem(NormedSystem):
                 f"The network's maps have strides {self.strides}, the data's {data.strides}: set "
                 "data.strides to the network's."
             )
-
-    def load_backbone(self) -> None:
-        """Put the backbone's weights into the network, where there is a backbone."""
-        if self.backbone:
-            own = self.network.state_dict()
-            head = {key: value for key, value in own.items() if key.startswith(self.head)}
-            state = self.backbone_state(read_checkpoint(self.backbone))
-            if not self.left_out:  # a whole network, with its joints
-                said = arguments_in(self.backbone)[1]
-                self.check_joints_of(self.backbone, said, {}, self.hparams)
-            load_published(self.network, {**state, **head}, origin=self.backbone)
-
-    def backbone_state(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The entries of a backbone's checkpoint that the network has a place for."""
-        return {key: value for key, value in state.items() if not key.startswith(self.left_out)}
 
     def validation_step(self, batch: Batch, _index: int) -> None:
         """Read the people of each picture; they are scored at the end of the epoch."""

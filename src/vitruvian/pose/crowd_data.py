@@ -19,7 +19,7 @@ from __future__ import annotations
 import os
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -31,8 +31,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from vitruvian.core.errors import InputError, UnknownNameError
 from vitruvian.core.sampling import make_loader, resumable_sampler
-from vitruvian.core.training import say
-from vitruvian.pose.data import DATASETS
+from vitruvian.pose.data import DATASETS, open_people
 from vitruvian.pose.datasets.base import PoseDataset, read_picture
 from vitruvian.pose.datasets.coco import CocoFormat
 from vitruvian.pose.datasets.world_crowds import RenderedCrowds
@@ -323,12 +322,9 @@ class CrowdData(LightningDataModule):
 
     def people(self, part: str) -> PoseDataset:
         """The annotations of a part."""
-        split, kind = self.splits[part], cast("Any", DATASETS[self.dataset])
+        split = self.splits[part]
         options = {"count": self.counts[split]} if split in self.counts else {}
-        people: PoseDataset = kind(split, self.root, skip_bad=self.skip_bad, **options)
-        if people.problems:
-            say(f"Left out of {people.title}, {split}: {len(people.problems)} bad annotations.")
-        return people
+        return open_people(self.dataset, split, self.root, skip_bad=self.skip_bad, **options)
 
     def drawing_seed(self) -> int:
         """What order and augmentation are a function of."""

@@ -195,6 +195,22 @@ def crop_of(
     return Crop(center, grown, output_size, change.rotation, change.flip, udp)
 
 
+def open_people(name: str, split: str, root: str | None, **options: Any) -> PoseDataset:
+    """A part of a data set; what was left out of it is told on stderr.
+
+    Args:
+        name: A key of `DATASETS`.
+        split: The part.
+        root: The data set's folder; None: its own below the data root.
+        options: As the data set has them.
+    """
+    kind: Any = DATASETS[name]
+    people: PoseDataset = kind(split, root, **options)
+    if people.problems:
+        say(f"Left out of {people.title}, {split}: {len(people.problems)} bad annotations.")
+    return people
+
+
 class TopDownData(LightningDataModule):
     """Training, validation and test batches of a data set of single people.
 
@@ -303,11 +319,7 @@ class TopDownData(LightningDataModule):
                 options["detections"] = self.detections
             if self.skeleton and name in ANY_JOINTS:
                 options["skeleton"] = self.skeleton.name
-            kind: Any = DATASETS[name]
-            people: PoseDataset = kind(self.splits[part], root, **options)
-            if people.problems:
-                bad, split = len(people.problems), self.splits[part]
-                say(f"Left out of {people.title}, {split}: {bad} bad annotations.")
+            people = open_people(name, self.splits[part], root, **options)
             if self.skeleton and people.skeleton.joints != self.skeleton.joints:
                 people = RenamedPeople(people, self.skeleton)
             self._loaded[part] = people

@@ -21,10 +21,9 @@ from vitruvian.core.card import Plain
 from vitruvian.core.device import Precision
 from vitruvian.core.errors import InputError, UnknownNameError
 from vitruvian.core.own_skeletons import description
-from vitruvian.core.published import load_published, read_checkpoint
 from vitruvian.core.records import Frame, Person, Pose
 from vitruvian.core.skeletons import SKELETONS, Skeleton, find_skeleton
-from vitruvian.core.system import Batch, arguments_in, tell_joints
+from vitruvian.core.system import BackboneSystem, Batch, tell_joints
 from vitruvian.core.weights import Weights
 from vitruvian.nn.normed_system import NormedSystem
 from vitruvian.nn.norms import NormName
@@ -58,7 +57,7 @@ class Folded:
     network: nn.Module
 
 
-class TopDownSystem(NormedSystem):
+class TopDownSystem(BackboneSystem, NormedSystem):
     """A network of one person's crop. Its last maps are read; all of them are trained.
 
     A subclass builds its network and calls this `__init__`, then `save_hyperparameters`.
@@ -86,13 +85,9 @@ class TopDownSystem(NormedSystem):
 
     Attributes:
         objectives: Those that the system trains by.
-        head: Beginnings of the network's keys that a backbone does not have.
-        left_out: Beginnings of a backbone's keys that the network has no place for.
     """
 
     objectives: ClassVar[tuple[Objective, ...]] = ("squared",)
-    head: ClassVar[tuple[str, ...]] = ()
-    left_out: ClassVar[tuple[str, ...]] = ()
     mean: Tensor
     deviation: Tensor
 
@@ -222,14 +217,8 @@ class TopDownSystem(NormedSystem):
             InputError: they do not.
             WeightsError: the backbone's checkpoint is damaged or another network's.
         """
-        if stage == "fit" and self.backbone:
-            own = self.network.state_dict()
-            head = {key: value for key, value in own.items() if key.startswith(self.head)}
-            state = self.backbone_state(read_checkpoint(self.backbone))
-            if not self.left_out:  # a whole network, with its joints
-                said = arguments_in(self.backbone)[1]
-                self.check_joints_of(self.backbone, said, {}, self.hparams)
-            load_published(self.network, {**state, **head}, origin=self.backbone)
+        if stage == "fit":
+            self.load_backbone()
         # A skeleton of the user's own goes into the weights, not the path of its file.
         self.hparams["skeleton"] = description(self.skeleton)
         trainer: Any = self.trainer
@@ -254,10 +243,6 @@ class TopDownSystem(NormedSystem):
                 f"{tell_joints(self.skeleton, 'the data', other)}: set --model.skeleton to the "
                 "data's, or take other weights."
             )
-
-    def backbone_state(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The entries of a backbone's checkpoint that the network has a place for."""
-        return {key: value for key, value in state.items() if not key.startswith(self.left_out)}
 
     def validation_step(self, batch: Batch, _index: int) -> None:
         """Read the joints of a batch; the data set scores them at the end of the epoch."""

@@ -150,16 +150,16 @@ class PackedPeople(PoseDataset):
             chosen = np.repeat(
                 np.arange(len(points)), np.where(held, 0, content["times"] * labelled)
             )
-        self.places = chosen
         low, high = content["boxes"][:, :2], content["boxes"][:, 2:]
         middles, extents = (low + high) / 2, np.maximum(high - low, 1) * PADDING
-        self.people = [
+        people = [
             PersonAnnotation(
                 self.file,
                 points[place],
                 middles[place],
                 extents[place],
                 facts={
+                    "place": int(place),
                     "seen": seen[place],
                     "torso": float(torso[place]),
                     "source": str(content["sources"][place]),
@@ -167,18 +167,12 @@ class PackedPeople(PoseDataset):
             )
             for place in chosen
         ]
-        del skip_bad
-        self.problems = []
-        bad = sum(not np.isfinite(person.joints).all() for person in self.people)
-        if bad:
-            raise InputError(f"{table} has {bad} people whose joints are no numbers: make it anew.")
-        if not self.people:
-            raise InputError(f"{folder} has too few people for a {split} part.")
+        super().__init__(people, table, skip_bad=skip_bad)
         self._open: tuple[int, int] | None = None
 
     def picture(self, index: int) -> NDArray[np.uint8]:
         """(height, width, 3) RGB uint8: the picture that person `index` is in."""
-        place = self.places[index]
+        place = self.people[index].facts["place"]
         if self._open is None or self._open[0] != os.getpid():
             self._open = (os.getpid(), os.open(self.file, os.O_RDONLY))
         data = os.pread(self._open[1], int(self._sizes[place]), int(self._starts[place]))
