@@ -58,6 +58,22 @@ def test_a_folder_that_is_not_whole(folder, tmp_path):
         PackedPeople("train", folder)
 
 
+def test_every_packed_picture_is_verified(folder):
+    people = PackedPeople("train", folder)
+    assert people.verify() == len(people)
+    people.people[3].joints[HALPE26.index["head_top"], 0] = 4000
+    with pytest.raises(InputError, match="far outside its 30×40 pixels"):
+        people.verify()
+
+
+def test_packed_people_in_a_skeleton_of_ones_own(folder, tmp_path):
+    own = tmp_path / "three.yaml"
+    own.write_text("joints: [head_top, left_shoulder, right_shoulder]\nedges: [[head_top, left_shoulder]]\n")
+    people = TopDownData("packed", root=str(folder), skeleton=str(own)).people("val")
+    assert people.skeleton.joints == ("head_top", "left_shoulder", "right_shoulder")
+    assert people[0].labelled.tolist() == [True, True, False]
+
+
 def test_one_data_set_trains_and_another_tests(folder, data_set):
     data = TopDownData(
         "packed",

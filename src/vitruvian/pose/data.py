@@ -275,6 +275,7 @@ class TopDownData(LightningDataModule):
                 raise UnknownNameError("data set", name, DATASETS)
         self.dataset = dataset
         self.root = root
+        self.skeleton_name = skeleton
         self.skeleton = None if skeleton is None else find_skeleton(skeleton)
         self.test_dataset = test_dataset
         self.test_root = test_root
@@ -318,7 +319,7 @@ class TopDownData(LightningDataModule):
             if self.detections and part != "train":
                 options["detections"] = self.detections
             if self.skeleton and name in ANY_JOINTS:
-                options["skeleton"] = self.skeleton.name
+                options["skeleton"] = self.skeleton_name
             people = open_people(name, self.splits[part], root, **options)
             if self.skeleton and people.skeleton.joints != self.skeleton.joints:
                 people = RenamedPeople(people, self.skeleton)

@@ -15,7 +15,13 @@ from numpy.typing import NDArray
 from vitruvian.core.errors import InputError, UnknownNameError
 from vitruvian.core.files import find_data, whole_file
 from vitruvian.core.skeletons import Skeleton, find_skeleton
-from vitruvian.pose.datasets.base import Floats, PersonAnnotation, PoseDataset, read_annotations
+from vitruvian.pose.datasets.base import (
+    Floats,
+    PersonAnnotation,
+    PoseDataset,
+    check_person,
+    read_annotations,
+)
 from vitruvian.pose.metrics import pck
 from vitruvian.pose.topdown import PADDING
 
@@ -128,28 +134,13 @@ class PackedPeople(PoseDataset):
         whole = int(content["sizes"].sum())
         if not self.file.is_file() or self.file.stat().st_size != whole:
             raise InputError(f"{self.file} does not hold the {whole} bytes that {table} tells of.")
-        names = content["names"].tolist()
-        known = [(to, names.index(n)) for to, n in enumerate(self.skeleton.joints) if n in names]
-        if not known:
-            raise InputError(f"{table} knows no joint of {self.skeleton.name}.")
-        to, origin = (list(places) for places in zip(*known, strict=True))
-        points = np.zeros((len(content["joints"]), len(self.skeleton), 3), dtype=np.float32)
-        points[:, to] = content["joints"][:, origin]
-        seen = points[..., 2] > 1
-        points[..., 2] = points[..., 2] > 0
-        points *= points[..., 2:]
-        ends = content["joints"][:, [names.index(name) for name in _TORSO]]
-        torso = np.linalg.norm(ends[:, 0, :2] - ends[:, 1, :2], axis=1)
-        torso[(ends[..., 2] == 0).any(axis=1)] = np.nan
         self._starts, self._sizes = content["starts"], content["sizes"]
+        self._open: tuple[int, int] | None = None
+        points, seen = self._joints(content, table)
         held = np.arange(len(points)) % HELD_OUT == 0
         labelled = (points[..., 2] > 0).any(axis=1)
-        if split == "validation":
-            chosen = np.flatnonzero(held & labelled)
-        else:
-            chosen = np.repeat(
-                np.arange(len(points)), np.where(held, 0, content["times"] * labelled)
-            )
+        times = held if split == "validation" else np.where(held, 0, content["times"])
+        torso = _torso_lengths(content)
         low, high = content["boxes"][:, :2], content["boxes"][:, 2:]
         middles, extents = (low + high) / 2, np.maximum(high - low, 1) * PADDING
         people = [
@@ -165,10 +156,29 @@ class PackedPeople(PoseDataset):
                     "source": str(content["sources"][place]),
                 },
             )
-            for place in chosen
+            for place in np.repeat(np.arange(len(points)), times * labelled)
         ]
         super().__init__(people, table, skip_bad=skip_bad)
-        self._open: tuple[int, int] | None = None
+
+    def _joints(self, content: Mapping[str, NDArray], table: Path) -> tuple[Floats, NDArray]:
+        """(people, joints, 3): x, y, labelled; and (people, joints) whether they can be seen."""
+        names = content["names"].tolist()
+        known = [(to, names.index(n)) for to, n in enumerate(self.skeleton.joints) if n in names]
+        if not known:
+            raise InputError(f"{table} knows no joint of {self.skeleton.name}.")
+        to, origin = (list(places) for places in zip(*known, strict=True))
+        points = np.zeros((len(content["joints"]), len(self.skeleton), 3), dtype=np.float32)
+        points[:, to] = content["joints"][:, origin]
+        seen = points[..., 2] > 1
+        points[..., 2] = points[..., 2] > 0
+        return points * points[..., 2:], seen
+
+    def verify(self) -> int:
+        """Decode every picture, and look for joints far outside of it; see the base class."""
+        for index, person in enumerate(self.people):
+            height, width = self.picture(index).shape[:2]
+            check_person(person, (width, height))
+        return len(self.people)
 
     def picture(self, index: int) -> NDArray[np.uint8]:
         """(height, width, 3) RGB uint8: the picture that person `index` is in."""
@@ -196,3 +206,12 @@ class PackedPeople(PoseDataset):
             scores = pck(predicted[own], truth[own], lengths[own], 0.2, seen[own])
             found[f"pck@0.2/{source}"] = 100 * scores.pooled
         return found
+
+
+def _torso_lengths(content: Mapping[str, NDArray]) -> Floats:
+    """(people,) from the right shoulder to the left hip; NaN where one is not labelled."""
+    names = content["names"].tolist()
+    ends = content["joints"][:, [names.index(name) for name in _TORSO]]
+    lengths = np.linalg.norm(ends[:, 0, :2] - ends[:, 1, :2], axis=1)
+    lengths[(ends[..., 2] == 0).any(axis=1)] = np.nan
+    return lengths
