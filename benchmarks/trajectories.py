@@ -269,6 +269,26 @@ def other_scores(runs: Mapping[str, Any], methods: Mapping[str, str]) -> list[st
     return lines
 
 
+def verdict(runs: Mapping[str, Any], ablations: Mapping[str, str]) -> str:
+    """Which parts matter by more than the seeds do: FDE at scene level, two deviations apart."""
+    whole = means_of(runs, "dscmp", None, "fde_scene")
+    if len(whole) < 2:
+        return "Too few seeds to say which of these differences are chance."
+    decided: list[str] = []
+    chance: list[str] = []
+    for method, title in ablations.items():
+        found = means_of(runs, method, None, "fde_scene")
+        if method == "dscmp" or not found:
+            continue
+        apart = abs(statistics.fmean(found) - statistics.fmean(whole))
+        (decided if apart > 2 * statistics.stdev(whole) else chance).append(title)
+    return (
+        "By FDE at scene level, more than two deviations of the whole network's seeds away: "
+        f"{', '.join(decided) or 'none'}. "
+        f"Nearer, so perhaps by chance: {', '.join(chance) or 'none'}."
+    )
+
+
 def write_report(content: Mapping[str, Any], folder: Path) -> None:
     """`trajectories.md` and `trajectories.png` from the runs so far."""
     runs = content["runs"]
@@ -297,7 +317,7 @@ def write_report(content: Mapping[str, Any], folder: Path) -> None:
     lines += ["", "## What the parts are for: best of 20 at scene level", ""]
     lines += table(runs, "scene", ablations)
     lines += ["", "The same at person level:", "", *table(runs, "person", ablations)]
-    lines += ["", *other_scores(runs, ablations)]
+    lines += ["", *other_scores(runs, ablations), "", *paragraph(verdict(runs, ablations))]
     lines += ["", "## Simulated crowds, with and without the semantic map", ""]
     lines += [
         "| ADE/FDE, m | scene level | person level | one sample |",

@@ -57,6 +57,20 @@ def test_bars_and_report(benchmark, tmp_path):
     assert (tmp_path / "trajectories.png").stat().st_size > 0
 
 
+def test_a_part_matters_where_seeds_do_not_explain_it(benchmark):
+    titles = {"dscmp": "DSCMP", "no_queue": "no queue", "no_scene": "no scene latent"}
+    runs = runs_of(benchmark, 0.3)  # 0.3 and 0.4: a deviation of 0.07
+    for method, worse in (("no_queue", 0.1), ("no_scene", 0.2)):
+        for fold in FOLDS:
+            scores = dict.fromkeys(runs["dscmp/eth/0"]["scores"], 0.35 + worse)
+            runs[f"{method}/{fold}/0"] = {"scores": scores, "seconds": 60.0}
+    told = benchmark.verdict(runs, titles)
+    assert "away: no scene latent. Nearer, so perhaps by chance: no queue." in told
+    assert "Too few seeds" in benchmark.verdict(
+        {k: v for k, v in runs.items() if k[-1] == "0"}, titles
+    )
+
+
 def test_the_map_is_for_a_lower_error(benchmark, tmp_path):
     runs = {
         f"{method}/world/{seed}": {"scores": {"fde_scene": value + seed / 10}, "seconds": 1.0}

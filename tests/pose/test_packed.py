@@ -68,7 +68,9 @@ def test_every_packed_picture_is_verified(folder):
 
 def test_packed_people_in_a_skeleton_of_ones_own(folder, tmp_path):
     own = tmp_path / "three.yaml"
-    own.write_text("joints: [head_top, left_shoulder, right_shoulder]\nedges: [[head_top, left_shoulder]]\n")
+    own.write_text(
+        "joints: [head_top, left_shoulder, right_shoulder]\nedges: [[head_top, left_shoulder]]\n"
+    )
     people = TopDownData("packed", root=str(folder), skeleton=str(own)).people("val")
     assert people.skeleton.joints == ("head_top", "left_shoulder", "right_shoulder")
     assert people[0].labelled.tolist() == [True, True, False]
