@@ -263,7 +263,10 @@ def bench_coco(runs: int) -> dict[str, dict[str, Any]]:
 def _rtmlib(
     image: np.ndarray, boxes: Sequence[Sequence[float]], maps: np.ndarray
 ) -> tuple[Callable[[], Any], Callable[[], Any]]:
-    """Its ViTPose without the network: what it does before and behind it, person by person."""
+    """Its ViTPose without the network: what it does before and behind it, person by person.
+
+    What is behind blurs the maps in place, so it gets copies.
+    """
     kind: Any = import_module("rtmlib.tools.pose_estimation.vitpose").ViTPose
     tool = kind.__new__(kind)
     tool.model_input_size = SIZE
@@ -278,7 +281,7 @@ def _rtmlib(
 
     def behind() -> None:
         for own, (center, scale) in zip(maps, windows, strict=True):
-            tool.postprocess([own[None]], center, scale)
+            tool.postprocess([own[None].copy()], center, scale)
 
     return before, behind
 
@@ -286,18 +289,20 @@ def _rtmlib(
 def _transformers(
     image: np.ndarray, boxes: Sequence[Sequence[float]], maps: np.ndarray
 ) -> tuple[Callable[[], Any], Callable[[], Any]]:
-    """Its VitPose image processor: what it does before and behind the network."""
+    """Its VitPose image processor: what it does before and behind the network (to a copy)."""
     folder = "transformers.models.vitpose"
     kind: Any = import_module(f"{folder}.image_processing_vitpose").VitPoseImageProcessor
     output: Any = import_module(f"{folder}.modeling_vitpose").VitPoseEstimatorOutput
     tool = kind(size={"width": SIZE[0], "height": SIZE[1]})
     given = [[[x1, y1, x2 - x1, y2 - y1] for x1, y1, x2, y2 in boxes]]
-    found = output(heatmaps=torch.from_numpy(maps))
 
     def before() -> None:
         tool.preprocess([image], boxes=given, return_tensors="pt")
 
-    return before, lambda: tool.post_process_pose_estimation(found, given)
+    def behind() -> None:
+        tool.post_process_pose_estimation(output(heatmaps=torch.tensor(maps)), given)
+
+    return before, behind
 
 
 def _fake_coco(images: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:

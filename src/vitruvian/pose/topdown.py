@@ -9,6 +9,7 @@ released maths (`affine_matrix`, `udp_matrix`, `coco_center_scale`, `mpii_center
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -319,21 +320,39 @@ class Crop:
             matrix[0, 2] += self.output_size[0] - 1
         return matrix
 
-    def sample(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """The crop, (height, width, 3): bilinear, black outside the picture."""
+    def sample(
+        self, image: NDArray[np.uint8], into: NDArray[np.uint8] | None = None
+    ) -> NDArray[np.uint8]:
+        """The crop, (height, width, 3): bilinear, black outside the picture.
+
+        Args:
+            image: (picture height, picture width, 3); or 4, of which the last is not used.
+            into: Where to write it.
+        """
         columns, rows = self.output_size
-        corners = self.to_picture([(0, 0), (columns, 0), (0, rows), (columns, rows)])
-        left, top = np.maximum(np.floor(corners.min(axis=0)).astype(int) - 1, 0)
-        right, bottom = np.ceil(corners.max(axis=0)).astype(int) + 1
+        crop = np.empty((rows, columns, 3), np.uint8) if into is None else into
+        left, top, right, bottom = self._window()
         part = image[top : max(bottom, top), left : max(right, left)]
         if not part.size:
-            return np.zeros((rows, columns, 3), np.uint8)
+            crop[:] = 0
+            return crop
         matrix = self.matrix.copy()
         matrix[:, 2] += matrix[:, :2] @ (left, top)
         # OpenCV warps four channels in less than half the time that three take.
-        padded = cv2.cvtColor(part, cv2.COLOR_RGB2RGBA)
-        crop = cv2.warpAffine(padded, matrix, self.output_size, flags=cv2.INTER_LINEAR)
-        return np.asarray(cv2.cvtColor(crop, cv2.COLOR_RGBA2RGB), dtype=np.uint8)
+        padded = part if part.shape[2] == 4 else cv2.cvtColor(part, cv2.COLOR_RGB2RGBA)
+        found = cv2.warpAffine(padded, matrix, self.output_size, flags=cv2.INTER_LINEAR)
+        cv2.cvtColor(found, cv2.COLOR_RGBA2RGB, dst=crop)
+        return crop
+
+    def _window(self) -> tuple[int, int, int, int]:
+        """Left, top, right, bottom of what the crop needs of the picture; low sides are not < 0."""
+        matrix = cv2.invertAffineTransform(self.matrix)
+        sides, origin = matrix[:, :2] * self.output_size, matrix[:, 2]
+        low = origin + np.minimum(sides, 0).sum(axis=1)
+        high = origin + np.maximum(sides, 0).sum(axis=1)
+        left, top = (max(math.floor(value) - 1, 0) for value in low.tolist())
+        right, bottom = (math.ceil(value) + 2 for value in high.tolist())
+        return left, top, right, bottom
 
     def to_crop(self, points: ArrayLike) -> Floats:
         """(..., 2) house coordinates of the picture → house coordinates of the crop."""
@@ -342,6 +361,18 @@ class Crop:
     def to_picture(self, points: ArrayLike) -> Floats:
         """(..., 2) house coordinates of the crop → of the picture."""
         return _through(points, invert_affine(self.matrix))
+
+
+def sample_crops(image: NDArray[np.uint8], crops: Sequence[Crop]) -> NDArray[np.uint8]:
+    """(crops, height, width, 3): every crop of a picture, all of one size; see `Crop.sample`."""
+    columns, rows = crops[0].output_size
+    needed = sum(float(np.prod(crop.size)) for crop in crops)
+    if needed > image.shape[0] * image.shape[1]:
+        image = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2RGBA), dtype=np.uint8)
+    found = np.empty((len(crops), rows, columns, 3), np.uint8)
+    for crop, into in zip(crops, found, strict=True):
+        crop.sample(image, into)
+    return found
 
 
 def _through(points: ArrayLike, matrix: Floats) -> Floats:
