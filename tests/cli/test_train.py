@@ -141,7 +141,13 @@ def test_predict_and_export_use_the_weights(data, unbroken, tmp_path):
     done = run("export", "simple_baseline", "--weights", weights, "--out", file, "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout.splitlines()[-1])["error"] < 1e-3
-    assert file.is_file()
+    short = tmp_path / "int8.onnx"
+    made = ("export", "simple_baseline", "--weights", weights, "--out", short, "--json")
+    done = run(*made, "--int8", data / "images")
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout.splitlines()[-1])
+    assert told["bytes"] == short.stat().st_size < 0.4 * file.stat().st_size
+    assert 0 < told["off"] < 0.5
 
 
 @pytest.mark.parametrize(

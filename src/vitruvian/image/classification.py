@@ -98,7 +98,23 @@ class Classification(NormedSystem):
         self, image: UInt8[Tensor, "batch 3 height width"]
     ) -> Float[Tensor, "batch classes"]:
         """Scores of RGB pictures, before the softmax."""
-        return self.network((image.float() - self.pixel_mean) / self.pixel_deviation)
+        return self.network(self.normalised(image))
+
+    def normalised(
+        self, image: UInt8[Tensor, "batch 3 height width"]
+    ) -> Float[Tensor, "batch 3 height width"]:
+        """RGB pictures as the network sees them."""
+        return (image.float() - self.pixel_mean) / self.pixel_deviation
+
+    @torch.inference_mode()
+    def network_input(self, image: NDArray[np.uint8]) -> Float[Tensor, "1 3 size size"]:
+        """What the network gets for an RGB picture (height, width, 3)."""
+        return self.normalised(self._fitted(image))
+
+    def _fitted(self, image: NDArray[np.uint8]) -> UInt8[Tensor, "1 3 size size"]:
+        pixels = fit_picture(image, self.input_size[0], self.resize)
+        batch = torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))[None]
+        return batch.to(self.chosen.device)
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """`cross_entropy`, in nats."""
@@ -157,10 +173,8 @@ class Classification(NormedSystem):
         """
         found = []
         for place, image in enumerate(images):
-            pixels = fit_picture(image, self.input_size[0], self.resize)
-            batch = torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))[None]
             with self.chosen.autocast():
-                scores = self(batch.to(self.chosen.device))
+                scores = self(self._fitted(image))
             chances = scores.float().softmax(1)[0].cpu()
             best = chances.topk(min(BEST, len(self.names)))
             labels = tuple(

@@ -24,6 +24,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from vitruvian.core.bench import Spread, take_turns
 from vitruvian.core.export import export_onnx
+from vitruvian.core.quantization import quantize_onnx
 from vitruvian.pose.coco_metrics import coco_keypoint_ap
 from vitruvian.pose.cpm import ConvolutionalPoseMachine
 from vitruvian.pose.heatmaps import Decoder, decode_joints
@@ -145,6 +146,9 @@ def bench_networks(
             with torch.inference_mode(mode=False):
                 export_onnx(system.network, SIZE, file)
             exported[f"{name}, ONNX Runtime"] = _session(file, pixels.numpy())
+            short = file.with_suffix(".int8.onnx")
+            quantize_onnx(file, [torch.randn_like(pixels).numpy() for _ in range(8)], short)
+            exported[f"{name}, ONNX Runtime in 8 bits"] = _session(short, pixels.numpy())
     seconds = _turns(ways | plain | exported, runs)
     report["networks, one crop of 192×256"] = _spreads(seconds)
     hrnet = "HRNet-W32"
@@ -155,10 +159,10 @@ def bench_networks(
             if "hrnet" in name
         }
     for what, suffix in (("as it is trained", ", as it is trained"), ("folded", "")):
-        report[f"gain of ONNX Runtime over PyTorch, {what}"] = {
-            name: _ratio(seconds[name + suffix], seconds[f"{name}, ONNX Runtime"])
-            for name in chosen
-        }
+        for form in ("ONNX Runtime", "ONNX Runtime in 8 bits"):
+            report[f"gain of {form} over PyTorch, {what}"] = {
+                name: _ratio(seconds[name + suffix], seconds[f"{name}, {form}"]) for name in chosen
+            }
     return report
 
 

@@ -288,12 +288,21 @@ class TopDownSystem(BackboneSystem, NormedSystem):
         for place, image in enumerate(images):
             height, width = image.shape[:2]
             chosen = [[0, 0, width, height]] if boxes is None else boxes[place]
-            padding = 1.0 if boxes is None else PADDING
-            udp = self.decoder == "udp"
-            crops = [Crop.of_box(box, self.input_size, padding=padding, udp=udp) for box in chosen]
+            crops = self._crops(chosen, 1.0 if boxes is None else PADDING)
             people = self._people(image, crops, chosen)
             frames.append(Frame(f"image {place}", 0, 0.0, width, height, people, image=image))
         return frames
+
+    @torch.inference_mode()
+    def network_input(self, image: NDArray[np.uint8]) -> Float[Tensor, "1 3 height width"]:
+        """What the network gets for a whole RGB picture (height, width, 3) of one person."""
+        height, width = image.shape[:2]
+        pixels = self.cut_out(image, self._crops([[0, 0, width, height]], 1.0))
+        return self.normalised(pixels.to(self.device))
+
+    def _crops(self, boxes: Sequence[Sequence[float]], padding: float) -> list[Crop]:
+        udp = self.decoder == "udp"
+        return [Crop.of_box(box, self.input_size, padding=padding, udp=udp) for box in boxes]
 
     @staticmethod
     def cut_out(
