@@ -44,7 +44,12 @@ NOT_READ = ("neck", "mid_hip", "head_top", "toe", "heel")
 
 NO_BODY = ("null", "bag", "purse", "wallet")
 HEAD = ("hair", "hat", "skin", "glasses", "sunglasses")
+HAIR = ("hair", "hat")
+FACE = ("skin", "glasses", "sunglasses")
 """Of the labels of Clothing Co-Parsing."""
+
+LEAST_HAIR = 60
+"""Pixels, of which the back of a head is made."""
 
 
 def without_people(photo: NDArray[np.uint8], person: NDArray[np.bool_]) -> NDArray[np.uint8]:
@@ -221,9 +226,12 @@ def read_crops(
 
 
 def photo_parts(photos: Path, known: Known) -> Iterator[dict[str, Part]]:
-    """The people of photos, cut apart, where all their parts are known."""
+    """The people of photos, cut apart, where all their parts are known; from before and behind."""
     words = (photos / "labels.txt").read_text(encoding="utf-8").split()
-    no_body, head = ([words.index(name) for name in names] for names in (NO_BODY, HEAD))
+    no_body, head, hair, face = (
+        [words.index(name) for name in names] for names in (NO_BODY, HEAD, HAIR, FACE)
+    )
+    random = np.random.default_rng(0)
     for name, told in known.items():
         joints = {joint: np.array(point) - 0.5 for joint, point in told.items()}
         if not {"nose", "neck"} <= joints.keys():
@@ -233,12 +241,48 @@ def photo_parts(photos: Path, known: Known) -> Iterator[dict[str, Part]]:
         # No network tells the top of the head: it is where hair or hat end above the nose.
         nose, neck = joints["nose"], joints["neck"]
         reach = abs(neck[1] - nose[1])
-        strip = classes[:, max(0, int(nose[0] - reach)) : int(nose[0] + reach)]
-        lines = np.flatnonzero(np.isin(strip, head).any(axis=1))
+        columns = slice(max(0, int(nose[0] - reach)), int(nose[0] + reach))
+        lines = np.flatnonzero(np.isin(classes[:, columns], head).any(axis=1))
         if not len(lines) or lines[0] >= nose[1]:
             continue
         joints["head_top"] = np.array([nose[0] + 0.15 * (nose[0] - neck[0]), lines[0]])
         photo: Any = cv2.imread(str(photos / "photos" / name))
-        parts = cut_parts(photo, ~np.isin(classes, no_body), joints)
+        person = ~np.isin(classes, no_body)
+        parts = cut_parts(photo, person, joints)
         if parts is not None:
             yield parts
+        shown = np.zeros_like(person)
+        window = slice(lines[0], int(neck[1])), columns
+        shown[window] = np.isin(classes[window], face)
+        behind = from_behind(photo, shown, np.isin(classes, hair), random)
+        parts = None if behind is None else cut_parts(behind, person, turned_round(joints))
+        if parts is not None:
+            yield parts
+
+
+def from_behind(
+    photo: NDArray[np.uint8],
+    face: NDArray[np.bool_],
+    hair: NDArray[np.bool_],
+    random: np.random.Generator,
+) -> NDArray[np.uint8] | None:
+    """A photo as if it were taken from behind: hair in place of the face; None without hair."""
+    found = photo[hair]
+    if len(found) < LEAST_HAIR:
+        return None
+    painted = photo.copy()
+    painted[face] = found[random.integers(len(found), size=np.count_nonzero(face))]
+    soft = cv2.GaussianBlur(painted, (0, 0), 1.2)
+    painted[face] = soft[face]
+    return painted
+
+
+def turned_round(joints: Mapping[str, NDArray[np.floating]]) -> dict[str, NDArray[np.floating]]:
+    """Joints of somebody who faces the camera, as if it were the back: left is right."""
+    sides = {"left": "right", "right": "left"}
+    found = {}
+    for name, point in joints.items():
+        side, _, rest = name.partition("_")
+        if rest != "eye" and name != "nose":
+            found[f"{sides[side]}_{rest}" if side in sides else name] = point
+    return found

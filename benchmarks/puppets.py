@@ -87,7 +87,7 @@ class Part:
 
 
 def cut_parts(photo: Image, person: NDArray[np.bool_], joints: Joints) -> dict[str, Part] | None:
-    """The parts of a person who stands and faces the camera; None where they cannot be had.
+    """The parts of a person who stands before the camera; None where they cannot be had.
 
     A limb that is not known is the other side's, mirrored. What the arms cover of the torso is
     painted over with what is around.
@@ -160,8 +160,8 @@ def fit_parts(parts: Mapping[str, Part], pose: Joints) -> dict[str, Floats] | No
         pose: Each of `POSED` → (x, y) in indices of the picture to be.
 
     Returns:
-        The affine map (2, 3) of each part's patch; None where the torso does not face the camera,
-        or is too thin.
+        The affine map (2, 3) of each part's patch; None where the torso shows another side than in
+        the photo, or is too thin.
     """
     upper = (pose["left_shoulder"] + pose["right_shoulder"]) / 2
     lower = (pose["left_hip"] + pose["right_hip"]) / 2
