@@ -53,6 +53,28 @@ def test_a_classifier_of_timm_is_a_backbone(tmp_path) -> None:
     assert all(key.startswith(("layer1.", "final_layer.")) for key in missing)
 
 
+def test_a_training_checkpoint_is_a_backbone(tmp_path) -> None:
+    small = {"branch_width": 4, "modules": [1, 1, 1], "blocks": 1}
+    trained = PoseHRNetSystem(**small)
+    state = {"state_dict": trained.state_dict(), "hyper_parameters": dict(trained.hparams)}
+    torch.save(state, tmp_path / "last.ckpt")
+    system = PoseHRNetSystem(**small, backbone=str(tmp_path / "last.ckpt"))
+    system.load_backbone()
+    for key, value in trained.network.state_dict().items():
+        assert torch.equal(system.network.state_dict()[key], value), key
+
+
+def test_a_network_of_other_joints_gives_no_head(tmp_path) -> None:
+    small = {"branch_width": 4, "modules": [1, 1, 1], "blocks": 1}
+    trained = PoseHRNetSystem("lsp14", **small)
+    trained.save(tmp_path / "lsp.safetensors")
+    system = PoseHRNetSystem("crowdpose14", **small, backbone=str(tmp_path / "lsp.safetensors"))
+    system.load_backbone()
+    ours, theirs = system.network.state_dict(), trained.network.state_dict()
+    assert torch.equal(ours["conv1.weight"], theirs["conv1.weight"])
+    assert not torch.equal(ours["final_layer.weight"], theirs["final_layer.weight"])
+
+
 @pytest.mark.parametrize(
     "stages",
     [

@@ -224,6 +224,8 @@ class System(LightningModule):
 class BackboneSystem(System):
     """A `System` whose training may begin with the checkpoint of a network without this one's head.
 
+    One of the same network with the same joints gives its head, too.
+
     Attributes:
         backbone: That checkpoint; None: training begins with random numbers.
         head: Beginnings of the network's keys that a backbone does not have.
@@ -243,11 +245,26 @@ class BackboneSystem(System):
         if self.backbone:
             own = self.network.state_dict()
             head = {key: value for key, value in own.items() if key.startswith(self.head)}
-            state = self.backbone_state(read_checkpoint(self.backbone))
+            whole = network_state(Path(self.backbone))
             if not self.left_out:  # a whole network, with its joints
                 said = arguments_in(self.backbone)[1]
                 self.check_joints_of(self.backbone, said, {}, self.hparams)
-            load_published(self.network, {**state, **head}, origin=self.backbone)
+            elif self._knows_head(whole, head):
+                head = {key: whole[key] for key in head}
+            load_published(
+                self.network, {**self.backbone_state(whole), **head}, origin=self.backbone
+            )
+
+    def _knows_head(self, whole: Mapping[str, Tensor], head: Mapping[str, Tensor]) -> bool:
+        """Whether a checkpoint is of this whole network, with the same joints."""
+        if any(key not in whole or whole[key].shape != head[key].shape for key in head):
+            return False
+        try:
+            said = arguments_in(str(self.backbone))[1]
+            self.check_joints_of(str(self.backbone), said, {}, self.hparams)
+        except WeightsError:
+            return False
+        return True
 
     def backbone_state(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The entries of a backbone's checkpoint that the network has a place for."""
