@@ -65,19 +65,17 @@ def make_loader(
             one; None: all samples, in order.
         options: Of `DataLoader`.
     """
+    if workers:
+        # In each worker OpenCV would start as many threads as there are cores; and a process that
+        # is forked from one with such threads hangs when it touches them.
+        cv2.setNumThreads(1)
     return DataLoader(
         samples,
         batch_size,
         sampler=SequentialSampler(samples) if sampler is None else sampler,  # type: ignore[arg-type]
         drop_last=sampler is not None and len(sampler) > batch_size,
         num_workers=workers,
-        worker_init_fn=one_thread,
         persistent_workers=workers > 0,
         pin_memory=torch.cuda.is_available(),
         **options,
     )
-
-
-def one_thread(_worker: int) -> None:
-    """Keep OpenCV from starting as many threads in each worker as there are cores."""
-    cv2.setNumThreads(1)
