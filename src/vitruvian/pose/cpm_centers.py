@@ -26,14 +26,21 @@ class CenterDetector(nn.Module):
 
     Args:
         stages: 4.
+        width: Channels of most convolutions, 128; those of the others are in proportion.
+        norm: Put a batch norm after every convolution but a stage's last; the release has none.
     """
 
-    def __init__(self, stages: int = 4) -> None:
+    def __init__(self, stages: int = 4, *, width: int = 128, norm: bool = False) -> None:
         super().__init__()
-        self.trunk = trunk(_TRUNK, pool_up=True)
-        self.stages = nn.ModuleList([stage(_FIRST, 128, 1, "")])
+        table = [(name, channels * width // 128) for name, channels in _TRUNK]
+        first, later = (
+            [(name, kernel, channels * width // 128) for name, kernel, channels in layers]
+            for layers in (_FIRST, VGG_LATER)
+        )
+        self.trunk = trunk(table, pool_up=True, norm=norm)
+        self.stages = nn.ModuleList([stage(first, width, 1, "", norm=norm)])
         for number in range(2, stages + 1):
-            self.stages.append(stage(VGG_LATER, 1 + 128, 1, f"_stage{number}"))
+            self.stages.append(stage(later, 1 + width, 1, f"_stage{number}", norm=norm))
 
     def forward(
         self, image: Float[Tensor, "batch 3 height width"]

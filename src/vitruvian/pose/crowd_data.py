@@ -19,7 +19,7 @@ from __future__ import annotations
 import os
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import cv2
 import numpy as np
@@ -99,10 +99,7 @@ class Pictures(Dataset[dict[str, Tensor]]):
         if self.augment is not None:
             random = np.random.default_rng((self.seed, epoch, index))
             crop = draw(random, crop, **self.augment)
-        joints = np.stack([self.people[place].joints for place in self.groups[index][1]])
-        if crop.flip:
-            joints = joints[:, self.people.skeleton.flip_order]
-        points, visible = crop.to_crop(joints[..., :2]), joints[..., 2] > 0
+        points, visible = self.points(index, crop)
         pixels = np.ascontiguousarray(crop.sample(image).transpose(2, 0, 1))
         sample = {"image": torch.from_numpy(pixels), "index": torch.tensor(index)}
         kept = crop.sample(255 * self._labelled(index, (height, width)))[..., 0]
@@ -117,6 +114,13 @@ class Pictures(Dataset[dict[str, Tensor]]):
             sample[f"mask{stride}"] = torch.from_numpy(mask.astype(np.float32))
             sample[f"places{stride}"] = torch.from_numpy(places)
         return sample
+
+    def points(self, index: int, crop: Crop) -> tuple[NDArray[np.floating], NDArray[np.bool_]]:
+        """Everyone's points (people, points, 2) in pixels of the crop, and which are labelled."""
+        joints = np.stack([self.people[place].joints for place in self.groups[index][1]])
+        if crop.flip:
+            joints = joints[:, self.people.skeleton.flip_order]
+        return crop.to_crop(joints[..., :2]), joints[..., 2] > 0
 
     def _labelled(self, index: int, size: tuple[int, int]) -> NDArray[np.uint8]:
         """(height, width, 3): 0 where people are that have no labels, else 1."""
@@ -257,7 +261,12 @@ class CrowdData(LightningDataModule):
     Raises:
         UnknownNameError: there is no such data set.
         InputError: counts are given for another one than "world_crowds".
+
+    Attributes:
+        pictures_class: That of a subclass may have other points.
     """
+
+    pictures_class: ClassVar[type[Pictures]] = Pictures
 
     def __init__(
         self,
@@ -310,7 +319,7 @@ class CrowdData(LightningDataModule):
 
     def load(self, part: str) -> Pictures:
         """Read the pictures of a part."""
-        return Pictures(
+        return self.pictures_class(
             self.people(part),
             self.size,
             strides=self.strides,
