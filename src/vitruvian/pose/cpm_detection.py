@@ -1,8 +1,8 @@
 """Training of the person detector of Convolutional Pose Machines: where people's middles are.
 
 The release has the network (`cpm_centers.py`) and no word on how it was trained. Here its targets
-are what the pose network gets as its centre map: a Gaussian of σ 21 pixels of a picture 368 wide at
-the middle of each person's joints; the highest of all people where they overlap.
+are like the pose network's centre map: a Gaussian at the middle of each person's joints, the highest
+of all people where they overlap. Its σ is three cells, 24 pixels, where the centre map has 21.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from vitruvian.pose.cpm_centers import CenterDetector, find_centers
 from vitruvian.pose.crowd_data import CrowdData, Pictures
 from vitruvian.pose.topdown import Crop
 
-SIGMA = 21 / STRIDE
+SIGMA = 3
 """Of the targets, in cells of the map."""
 
 NEAR = 0.25
