@@ -1,8 +1,8 @@
 """Training of the person detector of Convolutional Pose Machines: where people's middles are.
 
 The release has the network (`cpm_centers.py`) and no word on how it was trained. Here its targets
-are like the pose network's centre map: a Gaussian at the middle of each person's joints, the highest
-of all people where they overlap. Its σ is three cells, 24 pixels, where the centre map has 21.
+are like the pose network's centre map: a Gaussian at the middle of each person's joints, and where
+people overlap the highest. Its σ is three cells, 24 pixels, where the centre map has 21.
 """
 
 from __future__ import annotations
