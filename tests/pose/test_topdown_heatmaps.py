@@ -204,3 +204,10 @@ def test_likelihood_is_least_where_the_joint_is() -> None:
     likely = likely_places(exact, 1.5)[0, 0]
     assert likely.max() == pytest.approx(1, abs=0.02)
     assert divmod(int(likely.argmax()), 12) == (9, 5)
+
+
+def test_two_neighbours_are_likelier_than_a_lone_place() -> None:
+    share = torch.full((1, 1, 16, 12), 1e-6)
+    share[0, 0, 3, 2], share[0, 0, 12, 8], share[0, 0, 12, 9] = 0.3, 0.25, 0.25
+    likely = likely_places(share.log(), 1.5)[0, 0]
+    assert divmod(int(likely.argmax()), 12)[0] == 12

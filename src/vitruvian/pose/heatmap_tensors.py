@@ -106,14 +106,26 @@ def likelihood_loss(
 def likely_places(
     output: Float[Tensor, "batch joints height width"], sigma: float
 ) -> Float[Tensor, "batch joints height width"]:
-    """The softmax of each map, 1 at the top of a sure joint's Gaussian and less of an unsure one's.
+    """How likely each joint is near each place: 1 at the top for a sure one, less for an unsure one.
+
+    The softmax says how likely it is *at* a place; where a network hesitates between neighbours,
+    the best of those need not be the best neighbourhood. So it is smoothed by a Gaussian of the
+    targets' width.
 
     Args:
         output: As `likelihood_loss` trains it.
         sigma: Of the targets, in pixels of the map.
     """
     share = output.float().flatten(2).softmax(-1).view_as(output)
-    return 2 * math.pi * sigma**2 * share
+    across, down = (_smoothing(side, sigma, share) for side in (share.shape[-1], share.shape[-2]))
+    return 4 * math.pi * sigma**2 * (down @ share @ across)
+
+
+def _smoothing(side: int, sigma: float, like: Tensor) -> Float[Tensor, "side side"]:
+    """What a Gaussian makes of each place, as a matrix: a product is faster than a convolution."""
+    places = torch.arange(side, device=like.device, dtype=like.dtype)
+    density = torch.exp(-((places[:, None] - places) ** 2) / (2 * sigma**2))
+    return density / (math.sqrt(2 * math.pi) * sigma)
 
 
 def joints_ohkm_loss(
