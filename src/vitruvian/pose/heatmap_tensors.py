@@ -106,7 +106,7 @@ def likelihood_loss(
 def likely_places(
     output: Float[Tensor, "batch joints height width"], sigma: float
 ) -> Float[Tensor, "batch joints height width"]:
-    """How likely each joint is near each place: 1 at the top for a sure one, less for an unsure one.
+    """How likely each joint is near each place: 1 at the top for a sure one, else less.
 
     The softmax says how likely it is *at* a place; where a network hesitates between neighbours,
     the best of those need not be the best neighbourhood. So it is smoothed by a Gaussian of the
