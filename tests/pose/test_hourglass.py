@@ -126,3 +126,9 @@ def test_wrong_options_are_refused() -> None:
         StackedHourglass(16, stacks=0)
     with pytest.raises(InputError, match="keys"):
         hourglass_options({"conv1.weight": (64, 3, 7, 7)})
+
+
+def test_crops_that_cannot_be_halved_are_refused() -> None:
+    with pytest.raises(InputError, match="multiples of 64 here, not 96×128"):
+        HourglassSystem(stacks=1, features=8, width=96, height=128)
+    assert HourglassSystem(stacks=1, features=8, depth=3, width=96, height=128).input_size[0] == 96

@@ -270,6 +270,7 @@ class HourglassSystem(TopDownSystem):
             deviation=(1.0, 1.0, 1.0),
             **options,
         )
+        self.check_sides(4 * 2**depth)
         self.save_hyperparameters(ignore=["backbone"])
 
     def error(self, maps: Float[Tensor, "batch joints height width"], batch: Batch) -> Tensor:

@@ -121,6 +121,7 @@ class PoseHRNetSystem(TopDownSystem):
         joints = len(find_skeleton(skeleton))
         network = PoseHRNet(joints, stages, final_kernel=final_kernel, stem_blocks=stem_blocks)
         super().__init__(network, skeleton, **options)
+        self.check_sides(32)
         self.save_hyperparameters(ignore=["backbone"])
 
     def backbone_state(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:

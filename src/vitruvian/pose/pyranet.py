@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vitruvian.core.errors import InputError, UnknownNameError
+from vitruvian.core.errors import UnknownNameError
 from vitruvian.core.skeletons import find_skeleton
 from vitruvian.core.system import Batch
 from vitruvian.nn.init import init_multi_branch
@@ -388,8 +388,7 @@ class PyramidNetwork(TopDownSystem):
             deviation=(1.0, 1.0, 1.0),
             **options,
         )
-        if width % 64 or height % 64:
-            raise InputError(f"The crops of PyraNet are multiples of 64, not {width}×{height}.")
+        self.check_sides(64)
         self.save_hyperparameters(ignore=["backbone"])
 
     def error(self, maps: Float[Tensor, "batch joints height width"], batch: Batch) -> Tensor:

@@ -132,6 +132,19 @@ class TopDownSystem(BackboneSystem, NormedSystem):
             tensor = torch.tensor(values).view(1, 3, 1, 1) * 255
             self.register_buffer(name, tensor, persistent=False)
 
+    def check_sides(self, multiple: int) -> None:
+        """Refuse crops that the network cannot halve as often as it does.
+
+        Raises:
+            InputError: width or height is no multiple.
+        """
+        width, height = self.input_size
+        if width % multiple or height % multiple:
+            raise InputError(
+                f"The crops of {self.card.title} are multiples of {multiple} here, not "
+                f"{width}×{height}: set width and height of model and data."
+            )
+
     @classmethod
     def from_weights(
         cls,
