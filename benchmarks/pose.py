@@ -276,7 +276,7 @@ def main() -> None:
     parser.add_argument("--crowd-epochs", type=int, help="of bottom-up systems; as in recipes")
     parser.add_argument("--data", nargs="*", choices=TESTS, default=["lsp"], help="trained on")
     parser.add_argument("--people", type=int, help="train on so many alone")
-    parser.add_argument("--objective", choices=["squared", "likelihood"], default="squared")
+    parser.add_argument("--objective", choices=["squared", "likelihood"], default="likelihood")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--speed", action="store_true", help="measure sizes and speed anew")
     parser.add_argument("--report", action="store_true", help="only write it anew")
