@@ -107,10 +107,11 @@ def label_photos(photos: Path, target: Path) -> dict[str, list[list[float]]]:
     for file in track(sorted((photos / "photos").glob("*.jpg")), "photos"):
         image = np.asarray(cv2.imread(str(file), cv2.IMREAD_COLOR_RGB), dtype=np.uint8)
         readings = [read_main(network, image, *reading) for reading in READINGS]
-        found = np.stack([joints for joints in readings if joints is not None] or [np.empty((0,))])
-        if len(found) < AGREED - 1:
+        known = [joints for joints in readings if joints is not None]
+        if len(known) < AGREED - 1:
             continue
-        there = found[..., 2] > 0
+        found = np.stack(known)
+        there = np.asarray(found[..., 2] > 0)
         places = np.ma.array(found[..., :2], mask=~there[..., None].repeat(2, axis=-1))
         middle = np.ma.median(places, axis=0)
         height = float(np.ptp(middle[:, 1].compressed()))
@@ -213,7 +214,7 @@ def read_again(photos: Path, weights: Path, sure: Known, target: Path) -> Known:
 
 def read_crops(
     system: TopDownSystem, image: NDArray[np.uint8], box: NDArray[np.float64]
-) -> Iterator[NDArray[np.float64]]:
+) -> Iterator[NDArray[np.floating]]:
     """(joints, 2) in the photo, at every zoom, mirrored and not."""
     crops = [Crop.of_box(box, system.input_size) for _ in ZOOMS]
     crops = [replace(crop, size=crop.size * zoom) for crop, zoom in zip(crops, ZOOMS, strict=True)]

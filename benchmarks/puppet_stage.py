@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import cv2
 import numpy as np
@@ -65,7 +66,7 @@ class Stage:
     ) -> tuple[Mapping[str, Part], NDArray[np.floating]]:
         """Somebody, and a pose around (0, 0) that he or she can be drawn in."""
         while True:
-            parts = self.people[random.integers(len(self.people))]
+            parts = self.people[int(random.integers(len(self.people)))]
             pose = self._pose(random, size)
             if fit_parts(parts, dict(zip(POSED, pose, strict=True))) is not None:
                 return parts, pose
@@ -95,12 +96,12 @@ class Stage:
         self, random: np.random.Generator, width: int, height: int
     ) -> NDArray[np.uint8]:
         """Part of a photo without its people; some out of focus, some upside down."""
-        photo = self.backgrounds[random.integers(len(self.backgrounds))]
+        photo = self.backgrounds[int(random.integers(len(self.backgrounds)))]
         tall = int(photo.shape[0] * random.uniform(0.45, 1.0))
         wide = min(photo.shape[1], int(tall * width / height))
         top = random.integers(0, photo.shape[0] - tall + 1)
         left = random.integers(0, photo.shape[1] - wide + 1)
-        part = photo[top : top + tall, left : left + wide]
+        part: Any = photo[top : top + tall, left : left + wide]
         part = part[:: -1 if random.random() < 0.15 else 1, :: -1 if random.random() < 0.5 else 1]
         way = cv2.INTER_AREA if tall > height else cv2.INTER_LINEAR
         part = cv2.resize(np.ascontiguousarray(part), (width, height), interpolation=way)
