@@ -17,7 +17,7 @@ from rich.progress import track
 from puppets import Part, cut_parts
 from vitruvian.core.card import find_card
 from vitruvian.core.files import whole_file
-from vitruvian.core.skeletons import OPENPOSE18
+from vitruvian.core.skeletons import OPENPOSE18, mirrored_name
 from vitruvian.core.weights import find_weights
 from vitruvian.pose.datasets.packed import Packed
 from vitruvian.pose.hrnet import PoseHRNetSystem
@@ -280,10 +280,8 @@ def from_behind(
 
 def turned_round(joints: Mapping[str, NDArray[np.floating]]) -> dict[str, NDArray[np.floating]]:
     """Joints of somebody who faces the camera, as if it were the back: left is right."""
-    sides = {"left": "right", "right": "left"}
-    found = {}
-    for name, point in joints.items():
-        side, _, rest = name.partition("_")
-        if rest != "eye" and name != "nose":
-            found[f"{sides[side]}_{rest}" if side in sides else name] = point
-    return found
+    return {
+        mirrored_name(name): point
+        for name, point in joints.items()
+        if name != "nose" and not name.endswith("_eye")
+    }

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from puppets import POSED, Part, draw_puppet, face_points, fit_parts
+from vitruvian.core.skeletons import mirrored_name
 
 Row = tuple[NDArray[np.uint8], NDArray, NDArray, int]
 """A picture (BGR), joints (joints, 3) as `Packed` has them, the box, and a number of one's own."""
@@ -35,12 +36,7 @@ class Stage:
         self.people, self.backgrounds = people, backgrounds
         self.names = list(names)
         self.poses = poses[:, [self.names.index(name) for name in POSED]]
-        sides = {"left": "right", "right": "left"}
-        mirrored = []
-        for name in POSED:
-            side, _, rest = name.partition("_")
-            mirrored.append(POSED.index(f"{sides[side]}_{rest}" if side in sides else name))
-        self.mirrored = mirrored
+        self.mirrored = [POSED.index(mirrored_name(name)) for name in POSED]
 
     def draw(self, random: np.random.Generator) -> Row:
         """One puppet, and what `Packed` needs of it."""

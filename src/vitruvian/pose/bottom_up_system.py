@@ -19,7 +19,7 @@ from torch.nn import functional as F
 
 from vitruvian.core.errors import InputError
 from vitruvian.core.records import Frame, Person, Pose
-from vitruvian.core.skeletons import find_skeleton
+from vitruvian.core.skeletons import Skeleton, find_skeleton
 from vitruvian.core.system import BackboneSystem, Batch, tell_joints
 from vitruvian.nn.normed_system import NormedSystem
 from vitruvian.nn.norms import NormName
@@ -182,15 +182,7 @@ class BottomUpSystem(BackboneSystem, NormedSystem):
         """
         frames = []
         for place, image in enumerate(images):
-            height, width = image.shape[:2]
-            people = [
-                _person(Pose(self.skeleton, joints), score, number)
-                for number, (joints, score) in enumerate(
-                    zip(*self.find_people(image), strict=True), 1
-                )
-            ]
-            frame = Frame(f"image {place}", 0, 0.0, width, height, tuple(people), image=image)
-            frames.append(frame)
+            frames.append(frame_of(place, image, self.skeleton, *self.find_people(image)))
         return frames
 
     @torch.no_grad()
@@ -308,5 +300,25 @@ def _inside(heatmaps: Tensor, crop: Crop, size: tuple[int, ...]) -> Tensor:
     return kept
 
 
-def _person(pose: Pose, score: float, number: int) -> Person:
-    return Person(float(np.clip(score, 0, 1)), pose.box(), pose, id=number)
+def frame_of(
+    place: int,
+    image: NDArray[np.uint8],
+    skeleton: Skeleton,
+    joints: NDArray[np.float32],
+    scores: NDArray[np.float32],
+) -> Frame:
+    """The record of a picture in which people were found by their joints.
+
+    Args:
+        place: Of the picture among those that were given.
+        image: (height, width, 3) RGB uint8.
+        skeleton: Of the joints.
+        joints: (people, joints, 3): x, y, score.
+        scores: (people,); clipped to 0 and 1.
+    """
+    height, width = image.shape[:2]
+    people = []
+    for number, (found, score) in enumerate(zip(joints, scores, strict=True), 1):
+        pose = Pose(skeleton, found)
+        people.append(Person(float(np.clip(score, 0, 1)), pose.box(), pose, id=number))
+    return Frame(f"image {place}", 0, 0.0, width, height, tuple(people), image=image)

@@ -16,11 +16,12 @@ from jaxtyping import Float, UInt8
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vitruvian.core.records import Frame, Person, Pose
+from vitruvian.core.records import Frame
 from vitruvian.core.skeletons import Skeleton
 from vitruvian.core.system import Batch
 from vitruvian.nn.normed_system import NormedSystem
 from vitruvian.nn.norms import NormName
+from vitruvian.pose.bottom_up_system import frame_of
 from vitruvian.pose.cpm import STRIDE
 from vitruvian.pose.cpm_centers import CenterDetector, find_centers
 from vitruvian.pose.crowd_data import CrowdData, Pictures
@@ -154,15 +155,9 @@ class PersonCenters(NormedSystem):
         """
         frames = []
         for place, image in enumerate(images):
-            height, width = image.shape[:2]
-            people = []
-            for number, center in enumerate(self.find(image), start=1):
-                score = float(np.clip(center[2], 0, 1))
-                pose = Pose(CENTER, np.array([[*center[:2], score]], dtype=np.float32))
-                people.append(Person(score, pose.box(), pose, id=number))
-            frames.append(
-                Frame(f"image {place}", 0, 0.0, width, height, tuple(people), image=image)
-            )
+            found = self.find(image)
+            found[:, 2] = found[:, 2].clip(0, 1)
+            frames.append(frame_of(place, image, CENTER, found[:, None], found[:, 2]))
         return frames
 
     def validation_step(self, batch: Batch, _index: int) -> None:

@@ -260,14 +260,13 @@ class WholeBodyZoom(TopDownSystem):
         height: int = 384,
         **options: Any,
     ) -> None:
-        if width % 32 or height % 32:
-            raise InputError(f"The crops of ZoomNet are multiples of 32, not {width}×{height}.")
         if find_skeleton(skeleton) is not WHOLEBODY133:
             raise InputError(f"ZoomNet reads the joints of {WHOLEBODY133.name}, not {skeleton}.")
         network = ZoomNet(
             body_width=body_width, head_width=head_width, modules=modules, blocks=blocks
         )
         super().__init__(network, skeleton, width=width, height=height, **options)
+        self.check_sides(32)
         self.save_hyperparameters(ignore=["backbone"])
         self.phase = phase
         self.sigma = sigma
