@@ -1,6 +1,6 @@
 """How many people `analyze` finds on the 20 COCO photos of `people_media`, judged by eye.
 
-    python benchmarks/people_media.py [--plain] [--sheet docs/images/people_media.jpg]
+    python benchmarks/people_media.py [--plain | --pose accurate] [--sheet FILE]
 
 The 35 main people (those a viewer would name: mostly in view, an eighth of the picture or more) and
 the regions in which other real people stand were marked by eye. A main person is found where a
@@ -27,6 +27,9 @@ from vitruvian.people.photos import read_photo
 from vitruvian.pose.openpose.grouping import GroupingOptions
 
 Box = tuple[int, int, int, int]
+
+MANY = 10
+"""Joints of a person who is found well."""
 
 # Last digits of the photo's name → boxes x1, y1, x2, y2 around the joints of its main people.
 MAIN: dict[str, list[Box]] = {
@@ -114,13 +117,14 @@ def contains(box: Box, point: NDArray[np.float32]) -> bool:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--plain", action="store_true", help="one scale, height 368, first options")
+    parser.add_argument("--pose", default="fast", help="as of `vitruvian analyze`")
     parser.add_argument("--sheet", type=Path, help="where to write all photos, drawn, as one")
     arguments = parser.parse_args()
-    detector = PeopleDetector()
+    detector = PeopleDetector(pose=arguments.pose)
     if arguments.plain:
         detector = PeopleDetector(height=368, scales=(1.0,))
         detector.pose.options = GroupingOptions(joint_threshold=0.1, min_support=0.8)
-    totals = np.zeros(4, dtype=int)
+    totals = np.zeros(5, dtype=int)
     drawn = []
     for path in sorted(find_data("people_media").glob("*.jpg")):
         image, name = read_photo(path), path.stem[-3:]
@@ -128,12 +132,13 @@ def main() -> None:
         numbered = tuple(replace(person, id=place) for place, person in enumerate(people, 1))
         frame = Frame(path.name, 0, 0.0, image.shape[1], image.shape[0], numbered, faces)
         found, others, spurious = judge(name, frame)
-        totals += [len(found), sum(found.values()), others, spurious]
+        many = sum(joints >= MANY for joints in found.values())
+        totals += [len(found), many, sum(found.values()), others, spurious]
         print(
             f"{path.name}: {len(found)} of {len(MAIN[name])}, others {others}, spurious {spurious}"
         )
         drawn.append(draw_frame(image, frame))
-    names = ("main people of 35", "their joints", "others", "spurious")
+    names = ("main people of 35", f"with {MANY} joints", "their joints", "others", "spurious")
     print(json.dumps(dict(zip(names, totals.tolist(), strict=True))))
     if arguments.sheet:
         with whole_file(arguments.sheet) as part:

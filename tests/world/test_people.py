@@ -20,6 +20,7 @@ from vitruvian.world.sample import Setting, render_sample
 from vitruvian.world.writers import find_writer
 
 SMALL = [Setting(64, 80)]
+PARTS = ("body", "foot", "face", "lefthand", "righthand")
 
 
 def same(one, other):
@@ -59,6 +60,21 @@ def test_hidden_joints_are_not_scored():
         guess[index] = np.where(person.facts["seen"][:, None], person.joints, 1000)
     assert people.evaluate(guess)["pck@0.2"] == 100
     assert any(not person.facts["seen"].all() for person in people.people)
+
+
+def test_whole_bodies_are_scored_by_their_parts():
+    people = RenderedPeople("test", count=4, settings=SMALL, skeleton="wholebody133")
+    truth = {index: np.array(person.joints) for index, person in enumerate(people.people)}
+    right = people.evaluate(truth)
+    assert right["pck@0.2"] == pytest.approx(100)
+    assert right["ap"] == pytest.approx(100)
+    assert set(right) == {"pck@0.2", "ap", "ar", *(f"ap/{part}" for part in PARTS)}
+    for joints in truth.values():
+        joints[23:91, :2] += 6  # the face alone
+    wrong = people.evaluate(truth)
+    assert wrong["ap/face"] < 20
+    assert wrong["ap/body"] == right["ap/body"] == pytest.approx(100)
+    assert wrong["ap"] < right["ap"]
 
 
 def test_a_folder_gives_what_is_in_it(tmp_path):

@@ -31,7 +31,7 @@ Floats = NDArray[np.float32]
 class Runner(Protocol):
     """A network as a function of arrays."""
 
-    def __call__(self, images: Floats) -> list[Floats]:
+    def __call__(self, images: NDArray[Any]) -> list[Floats]:
         """(batch, 3, height, width), pre-processed as the network wants it → its outputs."""
         ...
 
@@ -64,7 +64,7 @@ class OnnxRunner:
             msg = f"The graph {graph} is damaged: install vitruvian again, or use --backend torch."
             raise WeightsError(msg) from error
 
-    def __call__(self, images: Floats) -> list[Floats]:
+    def __call__(self, images: NDArray[Any]) -> list[Floats]:
         """Run the graph."""
         return list(self._session.run(None, {"image": images}))
 
@@ -90,7 +90,7 @@ class TorchRunner:
         self._chosen = choose_device(device, precision)
         self._network = network.eval().to(self._chosen.device)
 
-    def __call__(self, images: Floats) -> list[Floats]:
+    def __call__(self, images: NDArray[Any]) -> list[Floats]:
         """Run the network."""
         with self._torch.inference_mode(), self._chosen.autocast():
             outputs = self._network(self._torch.from_numpy(images).to(self._chosen.device))
@@ -170,6 +170,29 @@ def make_runner(
         weights: Of the network.
         device: As in `choose_device`.
         precision: Likewise; bf16 is PyTorch's.
+        backend: As in `runs_graph`.
+
+    Raises:
+        VitruvianError: ONNX Runtime was asked for and cannot do it.
+    """
+    if runs_graph(weights, device=device, precision=precision, backend=backend):
+        return OnnxRunner(weights)
+    return TorchRunner(build(), weights, device, precision)
+
+
+def runs_graph(
+    weights: Weights,
+    *,
+    device: str = "auto",
+    precision: Precision = "auto",
+    backend: Backend = "auto",
+) -> bool:
+    """Whether ONNX Runtime does what was asked for, by the graph beside the weights.
+
+    Args:
+        weights: Of the network.
+        device: As in `choose_device`.
+        precision: Likewise; bf16 is PyTorch's.
         backend: "auto" is ONNX Runtime on a CPU in float32 with embedded weights, else PyTorch.
 
     Raises:
@@ -186,9 +209,7 @@ def make_runner(
         msg = f"ONNX Runtime cannot be used: {against}. Use --backend torch."
         raise VitruvianError(msg)
     accelerated = device == "auto" and backend == "auto" and _cuda_usable()
-    if backend == "torch" or against or accelerated:
-        return TorchRunner(build(), weights, device, precision)
-    return OnnxRunner(weights)
+    return not (backend == "torch" or against or accelerated)
 
 
 class OneNetwork:

@@ -7,7 +7,7 @@ CVPR 2019 (arXiv 1902.09212). The trunk is `nn/hrnet.py`; here are its head and 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, get_args
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from vitruvian.core.errors import InputError, UnknownNameError
 from vitruvian.core.skeletons import find_skeleton
 from vitruvian.nn.hrnet import (
+    STEM,
     STEM_BLOCKS,
     HRNet,
     Stage,
@@ -22,7 +23,14 @@ from vitruvian.nn.hrnet import (
     hrnet_stages_like,
     stem_blocks_like,
 )
-from vitruvian.pose.topdown_system import OBJECTIVES, TopDownSystem, skeleton_of
+from vitruvian.pose.first_sight import FirstSight, OpenPoseSight
+from vitruvian.pose.topdown_system import (
+    DEVIATION,
+    MEAN,
+    OBJECTIVES,
+    TopDownSystem,
+    skeleton_of,
+)
 
 
 class PoseHRNet(HRNet):
@@ -35,6 +43,7 @@ class PoseHRNet(HRNet):
         stages: See `hrnet_stages`.
         final_kernel: Kernel of the last convolution, 1 or 3.
         stem_blocks: As in `HRNet`.
+        sight: What else sees the crop and adds to the stem's features; see `OpenPoseSight`.
 
     Raises:
         UnknownNameError: there is no such kernel.
@@ -47,18 +56,24 @@ class PoseHRNet(HRNet):
         *,
         final_kernel: int = 1,
         stem_blocks: int = STEM_BLOCKS,
+        sight: nn.Module | None = None,
     ) -> None:
         if final_kernel not in (1, 3):
             raise UnknownNameError("final kernel", str(final_kernel), ("1", "3"))
         super().__init__(stages, stem_blocks=stem_blocks)
         self.final_layer = nn.Conv2d(self.channels, joints, final_kernel, padding=final_kernel // 2)
         self.initialise()
+        if sight is not None:
+            self.sight = sight
 
     def forward(
         self, image: Float[Tensor, "batch 3 height width"]
     ) -> Float[Tensor, "batch joints height/4 width/4"]:
         """Heat maps of normalised crops; height and width are multiples of 32."""
-        return self.final_layer(self.features(image))
+        stem = self.stem(image)[1]
+        if hasattr(self, "sight"):
+            stem = stem + self.sight(image)
+        return self.final_layer(self.after_stem(stem))
 
 
 def pose_hrnet_like(shapes: Mapping[str, Sequence[int]]) -> PoseHRNet:
@@ -97,6 +112,8 @@ class PoseHRNetSystem(TopDownSystem):
         blocks: Residual blocks between two fusions.
         final_kernel: As in `PoseHRNet`.
         stem_blocks: Bottlenecks before the stages; 4 as published.
+        first_sight: Whether features of the embedded OpenPose are added to the stem's, and whether
+            they learn; "none" as published.
         options: Of `TopDownSystem`; `backbone` is an HRNet that classifies pictures (the paper:
             ImageNet's), as its authors or timm save it.
     """
@@ -115,22 +132,41 @@ class PoseHRNetSystem(TopDownSystem):
         blocks: int = 4,
         final_kernel: int = 1,
         stem_blocks: int = STEM_BLOCKS,
+        first_sight: FirstSight = "none",
         **options: Any,
     ) -> None:
-        stages = hrnet_stages(branch_width, modules, blocks)
-        joints = len(find_skeleton(skeleton))
-        network = PoseHRNet(joints, stages, final_kernel=final_kernel, stem_blocks=stem_blocks)
+        if first_sight not in get_args(FirstSight):
+            raise UnknownNameError("first sight", first_sight, get_args(FirstSight))
+        sight = None
+        if first_sight != "none":
+            sight = OpenPoseSight(STEM, MEAN, DEVIATION, trained=first_sight == "trained")
+        network = PoseHRNet(
+            len(find_skeleton(skeleton)),
+            hrnet_stages(branch_width, modules, blocks),
+            final_kernel=final_kernel,
+            stem_blocks=stem_blocks,
+            sight=sight,
+        )
         super().__init__(network, skeleton, **options)
         self.check_sides(32)
         self.save_hyperparameters(ignore=["backbone"])
 
+    def load_backbone(self) -> None:
+        """The embedded OpenPose's weights first: a backbone may have been trained without them."""
+        sight = getattr(self.network, "sight", None)
+        if isinstance(sight, OpenPoseSight):
+            sight.load_embedded()
+        super().load_backbone()
+
     def backbone_state(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Without the classifier, and without what brings its last stage to four outputs."""
-        return {
+        own = self.network.state_dict()
+        known = {
             key: value
             for key, value in super().backbone_state(state).items()
-            if key in self.network.state_dict() or not key.startswith("stage4.")
+            if key in own or not key.startswith("stage4.")
         }
+        return {key: value for key, value in own.items() if key.startswith("sight.")} | known
 
     @classmethod
     def arguments_of(cls, state: Mapping[str, Tensor]) -> dict[str, Any]:

@@ -112,9 +112,10 @@ class MobileNetOpenPose(nn.Module):
     Args:
         joints: Number of joints; there is one heat map more, for the background.
         limbs: Number of limbs; each has two affinity channels.
+        stages: 6 as published; the first ones of them do for `FirstSight`.
     """
 
-    def __init__(self, joints: int = 18, limbs: int = 19) -> None:
+    def __init__(self, joints: int = 18, limbs: int = 19, stages: int = STAGES) -> None:
         super().__init__()
         heatmaps, affinities = joints + 1, 2 * limbs
         self.stem = ImageNormConv(3, 16, 3, stride=2)
@@ -126,7 +127,7 @@ class MobileNetOpenPose(nn.Module):
         self.blocks = nn.ModuleList(blocks)
         features = BLOCKS[MIDDLE_BLOCK][0] + BLOCKS[-1][0]
         self.stages = nn.ModuleList()
-        for stage in range(STAGES):
+        for stage in range(stages):
             inputs = features if stage == 0 else features + affinities + heatmaps
             hidden = 256 if stage == 0 else 64
             self.stages.append(
@@ -155,13 +156,7 @@ class MobileNetOpenPose(nn.Module):
         self, image: Float[Tensor, "batch 3 height width"]
     ) -> list[tuple[Tensor, Tensor]]:
         """Heat maps and affinity fields of every stage, for intermediate supervision."""
-        x = self.stem(image)
-        middle = x
-        for place, block in enumerate(self.blocks):
-            x = block(x)
-            if place == MIDDLE_BLOCK:
-                middle = x
-        features = torch.cat([middle, enlarge_twice(x)], dim=1)
+        features = self.features(image)
         results: list[tuple[Tensor, Tensor]] = []
         stage_input = features
         for stage in self.stages:
@@ -171,6 +166,18 @@ class MobileNetOpenPose(nn.Module):
             results.append((heatmaps, affinities))
             stage_input = torch.cat([affinities, heatmaps, features], dim=1)
         return results
+
+    def features(
+        self, image: Float[Tensor, "batch 3 height width"]
+    ) -> Float[Tensor, "batch 64 height/8 width/8"]:
+        """What the trunk gives to the stages."""
+        x = self.stem(image)
+        middle = x
+        for place, block in enumerate(self.blocks):
+            x = block(x)
+            if place == MIDDLE_BLOCK:
+                middle = x
+        return torch.cat([middle, enlarge_twice(x)], dim=1)
 
     def published_keys(self) -> dict[str, str]:
         """Our key → TensorFlow's variable name."""
@@ -185,7 +192,7 @@ class MobileNetOpenPose(nn.Module):
                     continue
                 weights = "depthwise_weights" if part == "depthwise" else "weights"
                 yield from _image_norm_names(f"blocks.{i}.{part}", f"{scope}/{part}", weights)
-        for stage in range(STAGES):
+        for stage in range(len(self.stages)):
             for number, name in ((1, "affinities"), (2, "heatmaps")):
                 for i in range(len(STAGE_KERNELS)):
                     ours = f"stages.{stage}.{name}.{i}"
