@@ -13,7 +13,8 @@ covered by the texture beside it. About 25 minutes on two cores.
 them, makes a second set in OUT/second, in an hour more: its network reads the photos again,
 which tells more joints than OpenPose is sure of, and the people of the photos become puppets in the
 poses of the rendered acrobats, seen from before and, with hair for a face, from behind
-(`puppets.py`).
+(`puppets.py`). In another OUT, with the weights of `pose/hrnet_open_fine`, it makes a better one:
+all joints are then told of half as many photos more.
 
 A run that was stopped goes on where it was.
 """

@@ -28,6 +28,11 @@ from vitruvian.pose.openpose.grouping import GroupingOptions
 
 Box = tuple[int, int, int, int]
 
+LEAST_SHARED = 0.2
+"""Of the boxes of a main person and of its joints, intersection over union: less has somebody who
+stands behind.
+"""
+
 MANY = 10
 """Joints of a person who is found well."""
 
@@ -86,7 +91,7 @@ def judge(name: str, frame: Frame) -> tuple[dict[int, int], int, int]:
 
 
 def main_person(name: str, points: NDArray[np.float32]) -> int | None:
-    """The main person whose box holds three of four joints and who is about as large."""
+    """The main person whose box holds three of four joints, and is about theirs."""
     best, most = None, 0.0
     extent = np.concatenate([points.min(axis=0), points.max(axis=0)])
     for place, box in enumerate(MAIN[name]):
@@ -99,7 +104,7 @@ def main_person(name: str, points: NDArray[np.float32]) -> int | None:
         shared = overlap(extent, np.array(box))
         if inside >= 0.75 and is_as_large and shared > most:
             best, most = place, shared
-    return best
+    return best if most > LEAST_SHARED else None
 
 
 def overlap(a: NDArray[np.floating], b: NDArray[np.integer]) -> float:

@@ -14,13 +14,17 @@ import onnx
 import torch
 from onnx import TensorProto, helper
 from onnxscript.optimizer import fold_constants, remove_unused_nodes
-from torch import nn
+from torch import Tensor, nn
 
 import vitruvian
+from vitruvian.core.card import find_card
 from vitruvian.core.files import whole_file
 from vitruvian.core.published import load_published, published_names, read_checkpoint
+from vitruvian.core.system import arguments_in
 from vitruvian.face.retinaface.network import RetinaFaceNetwork
+from vitruvian.people.refining import EMBEDDED
 from vitruvian.pose.openpose.mobilenet import MobileNetOpenPose
+from vitruvian.pose.topdown_system import TopDownSystem
 
 WEIGHTS = Path(vitruvian.__file__).parent / "weights"
 
@@ -40,8 +44,27 @@ def tensor_places(file: Path) -> dict[str, tuple[int, int]]:
     }
 
 
+class CropReader(nn.Module):
+    """A top-down system as one graph: crops as OpenCV cuts them → maps that joints are read from.
+
+    Its published keys are those of the system's network.
+    """
+
+    def __init__(self, system: TopDownSystem) -> None:
+        super().__init__()
+        self.system = system
+
+    def forward(self, crops: Tensor) -> Tensor:
+        """(batch, height, width, 3) RGB uint8 → (batch, joints, height / 4, width / 4)."""
+        return self.system(crops.permute(0, 3, 1, 2).contiguous())
+
+    def published_keys(self) -> dict[str, str]:
+        """Without what the network is wrapped in."""
+        return {key: key.removeprefix("system.network.") for key in self.state_dict()}
+
+
 def make_graph(
-    network: nn.Module, name: str, outputs: list[str], size: tuple[int, int] | None = None
+    network: nn.Module, name: str, outputs: list[str], example: Tensor | None = None
 ) -> None:
     """Write `WEIGHTS/name.onnx` for the network whose weights are `WEIGHTS/name.safetensors`.
 
@@ -51,19 +74,20 @@ def make_graph(
         network: Without weights.
         name: Of the files.
         outputs: Names of what it gives.
-        size: Height and width of its input; None: any.
+        example: Two inputs, of which the first axis alone may be of another length; None: pictures
+            of any size.
     """
     weights = WEIGHTS / f"{name}.safetensors"
     load_published(network, read_checkpoint(weights))
     network.eval()
     any_size = torch.export.Dim.DYNAMIC
-    shape = {0: any_size} if size else {0: any_size, 2: any_size, 3: any_size}
+    axes = (0,) if example is not None else (0, 2, 3)
     program = torch.onnx.export(
         network,
-        (torch.rand(2, 3, *(size or (64, 96))),),
+        (torch.rand(2, 3, 64, 96) if example is None else example,),
         input_names=["image"],
         output_names=outputs,
-        dynamic_shapes={"image": shape},
+        dynamic_shapes=[dict.fromkeys(axes, any_size)],
         dynamo=True,
         optimize=False,
         verbose=False,
@@ -103,3 +127,9 @@ def make_graph(
 if __name__ == "__main__":
     make_graph(MobileNetOpenPose(), "openpose_mobilenet_v2_small", ["heatmaps", "affinities"])
     make_graph(RetinaFaceNetwork(), "retinaface_mobilenet025", ["boxes", "scores", "landmarks"])
+    for path, entry in EMBEDDED.values():
+        card = find_card(path)
+        file = WEIGHTS / card.find_weights(entry).location
+        system: TopDownSystem = card.load_class()(**arguments_in(file)[1])
+        crops = torch.zeros(2, *reversed(system.input_size), 3, dtype=torch.uint8)
+        make_graph(CropReader(system), file.stem, ["heatmaps"], crops)

@@ -8,12 +8,13 @@ import pytest
 from vitruvian.core.drawing import (
     contact_sheet,
     draw_frame,
+    draw_pose,
     joint_colours,
     limb_colours,
     person_colour,
 )
 from vitruvian.core.records import Face, Frame, Person, Pose
-from vitruvian.core.skeletons import OPENPOSE18, SKELETONS, Skeleton
+from vitruvian.core.skeletons import OPENPOSE18, SKELETONS, WHOLEBODY133, Skeleton
 
 
 def frame(joints: np.ndarray, skeleton: Skeleton = OPENPOSE18, box=(20, 20, 80, 80)) -> Frame:
@@ -96,3 +97,16 @@ def test_a_contact_sheet_shows_each_picture_whole() -> None:
     assert sheet.shape == (128, 128, 3)
     assert [sheet[y, x, 0] for y, x in ((32, 32), (32, 96), (96, 32))] == [10, 60, 110]
     assert sheet[96, 96].tolist() == [255, 255, 255]
+
+
+def test_points_of_face_and_fingers_are_fine() -> None:
+    def drawn(name: str) -> int:
+        image = np.zeros((100, 100, 3), dtype=np.uint8)
+        joints = np.zeros((133, 3), np.float32)
+        joints[WHOLEBODY133.index[name]] = (50, 50, 1)
+        draw_pose(image, Pose(WHOLEBODY133, joints), 10)
+        return int(image.any(axis=2).sum())
+
+    wrist = drawn("left_wrist")
+    for name in ("right_jaw_3", "left_thumb_2"):
+        assert 0 < drawn(name) < wrist / 5

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 
@@ -16,7 +17,7 @@ from vitruvian.core.skeletons import HALPE26, OPENPOSE18
 from vitruvian.core.weights import Weights
 from vitruvian.motion.dscmp import Dscmp
 from vitruvian.people.detector import PeopleDetector
-from vitruvian.people.refining import SystemLook, look_closer, make_look
+from vitruvian.people.refining import EMBEDDED, SystemLook, look_closer, make_look
 from vitruvian.pose.simple_baseline import SimpleBaseline
 
 IMAGE = np.zeros((120, 160, 3), dtype=np.uint8)
@@ -90,6 +91,30 @@ def test_a_look_at_somebody_else_is_not_believed():
     assert unsure.pose.found.sum() == 3
 
 
+@pytest.mark.parametrize(("score", "kept"), [(0.5, False), (0.9, True)])
+def test_of_a_joint_at_two_places_the_surer_one_is_taken(score, kept):
+    marks = Marks().detect([marked(60, 50)], [[np.array((40, 20, 80, 90))]])[0][0]
+    places = {name: tuple(marks[name][:2]) for name in ("nose", "neck", "left_knee", "right_knee")}
+    near = person((40, 20, 80, 90), None, **places, left_wrist=(41, 88))
+    near.pose.joints[:, 2] *= score / 0.5
+    ((people, _),) = look_closer(Marks(), [marked(60, 50)], [((near,), ())])
+    wrist = people[0].pose["left_wrist"]
+    assert wrist == pytest.approx((41, 88, 0.9) if kept else marks["left_wrist"])
+    assert people[0].pose["right_wrist"] == pytest.approx(marks["right_wrist"])
+
+
+def test_a_joint_that_the_second_look_misses_stays():
+    look = Marks()
+    marks = look.detect([marked(60, 50)], [[np.array((40, 20, 80, 90))]])[0][0]
+    marks.joints[HALPE26.index["left_wrist"], 2] = 0.1
+    look.pose = lambda _image, _box: marks
+    places = {name: tuple(marks[name][:2]) for name in ("nose", "neck", "left_knee", "right_knee")}
+    near = person((40, 20, 80, 90), None, **places, left_wrist=(70, 60))
+    ((people, _),) = look_closer(look, [marked(60, 50)], [((near,), ())])
+    assert people[0].pose["left_wrist"] == pytest.approx((70, 60, 0.5))
+    assert people[0].pose["right_wrist"] == pytest.approx(marks["right_wrist"])
+
+
 def test_a_face_alone_becomes_a_person_where_a_body_is():
     alone, unsure = face((55, 30, 65, 42)), face((55, 30, 65, 42), 0.6)
     ((people, faces),) = look_closer(Marks(), [marked(60, 60)], [((), (alone, unsure))])
@@ -143,6 +168,25 @@ def test_a_clip_is_read_with_other_weights(tmp_path, weights):
         main(["analyze", str(clip), *out])
     assert ended.value.code == 0
     assert "simple_baseline" in (tmp_path / "out" / "run.json").read_text()
+
+
+@pytest.mark.parametrize("pose", EMBEDDED)
+def test_the_embedded_graph_is_the_system(pose):
+    random = np.random.default_rng(0)
+    images = [cv2.resize(random.integers(0, 256, (15, 20, 3), np.uint8), (160, 120))] * 2
+    boxes = [[np.array([10, 10, 60, 100], np.float32)], [np.array([0, 0, 160, 120], np.float32)]]
+    graph = make_look(pose, "cpu", backend="onnxruntime")
+    system = make_look(pose, "cpu", precision="32", backend="torch")
+    assert "ONNX Runtime" in graph.runner.description
+    assert "PyTorch" in system.runner.description
+    assert graph.weights == system.weights
+    both = zip(graph.detect(images, boxes), system.detect(images, boxes), strict=True)
+    for ours, theirs in ((own[0], other[0]) for own, other in both):
+        assert ours.skeleton == theirs.skeleton
+        assert ours.joints[:, 2] == pytest.approx(theirs.joints[:, 2], abs=1e-3)
+        # Two places of a map may be equally high: of random pictures, not all joints are there.
+        apart = np.abs(ours.joints[:, :2] - theirs.joints[:, :2]).max(axis=1)
+        assert np.mean(apart < 0.1) > 0.9
 
 
 def test_what_cannot_look(tmp_path, weights):

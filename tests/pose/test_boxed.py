@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from vitruvian.core.skeletons import COCO17, HALPE26
+from vitruvian.core.skeletons import HALPE26
 from vitruvian.core.weights import Weights
 from vitruvian.pose.boxed import BATCH, BoxedPose
-from vitruvian.pose.heatmap_tensors import merge_flipped
 from vitruvian.pose.heatmaps import encode_joints
+from vitruvian.pose.topdown import Crop
+from vitruvian.pose.topdown_system import TopDownSystem
 
 WIDTH, HEIGHT = 48, 64
 IMAGE = np.zeros((120, 160, 3), dtype=np.uint8)
@@ -77,11 +78,27 @@ def test_people_of_all_pictures_go_through_together():
     assert reader.detect([IMAGE], [[]]) == [[]]
 
 
-def test_the_flip_test_is_that_of_pytorch():
+@pytest.mark.parametrize("turn_test", [False, True])
+def test_mirrored_and_turned_crops_are_read_as_by_pytorch(turn_test):
+    """A system whose maps are the crop's own grey values, by both ways."""
     random = np.random.default_rng(0)
-    maps, mirrored = random.random((2, 2, 17, 16, 12), dtype=np.float32)
-    reader = BoxedPose(Marks(), OURS, skeleton="coco17")
-    expected = merge_flipped(
-        torch.from_numpy(maps), torch.from_numpy(mirrored), COCO17.flip_order, shift=True
-    )
-    assert reader._merged(maps.copy(), mirrored) == pytest.approx(expected.numpy(), abs=1e-6)
+    pixels = random.integers(0, 256, (2, HEIGHT, WIDTH, 3), dtype=np.uint8)
+    own = np.linspace(0.5, 1, 17, dtype=np.float32)[:, None, None]
+    reader = BoxedPose(Marks(), OURS, skeleton="coco17", width=WIDTH, height=HEIGHT)
+    reader.runner = lambda crops: [own * crops[:, None, ::4, ::4, 0].astype(np.float32)]
+    reader.turn_test = turn_test
+    crops = [Crop.of_box(box(0, 0, WIDTH, HEIGHT), reader.size, padding=1) for _ in pixels]
+
+    class Grey(torch.nn.Module):
+        def forward(self, image):
+            return torch.from_numpy(own) * image[:, :1, ::4, ::4].float()
+
+    system = TopDownSystem(
+        Grey(), "coco17", width=WIDTH, height=HEIGHT, decoder="dark",
+        mean=(0, 0, 0), deviation=(1 / 255,) * 3, turn_test=turn_test,
+    )  # fmt: skip
+    points, scores = system.read(torch.from_numpy(pixels.transpose(0, 3, 1, 2).copy()))
+    found = zip(crops, reader._poses(crops, pixels), points, scores, strict=True)
+    for crop, pose, joints, score in found:
+        assert pose.joints[:, :2] == pytest.approx(crop.to_picture(joints), abs=1e-2)
+        assert pose.joints[:, 2] == pytest.approx(np.clip(score, 0, 1))

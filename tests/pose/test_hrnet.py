@@ -11,6 +11,7 @@ import vitruvian
 from vitruvian.core.errors import InputError, UnknownNameError, WeightsError
 from vitruvian.core.export import export_onnx
 from vitruvian.core.published import load_published, to_published
+from vitruvian.core.skeletons import COCO17, LSP14
 from vitruvian.nn.hrnet import HRNet, Stage, hrnet_stages, hrnet_stages_like
 from vitruvian.nn.norms.folding import fold_norms
 from vitruvian.pose.hrnet import PoseHRNet, PoseHRNetSystem, pose_hrnet_like
@@ -64,15 +65,21 @@ def test_a_training_checkpoint_is_a_backbone(tmp_path) -> None:
         assert torch.equal(system.network.state_dict()[key], value), key
 
 
-def test_a_network_of_other_joints_gives_no_head(tmp_path) -> None:
+def test_a_network_of_other_joints_gives_the_maps_of_those_that_both_have(tmp_path) -> None:
     small = {"branch_width": 4, "modules": [1, 1, 1], "blocks": 1}
     trained = PoseHRNetSystem("lsp14", **small)
+    torch.nn.init.normal_(trained.network.final_layer.bias)
     trained.save(tmp_path / "lsp.safetensors")
-    system = PoseHRNetSystem("crowdpose14", **small, backbone=str(tmp_path / "lsp.safetensors"))
+    system = PoseHRNetSystem("coco17", **small, backbone=str(tmp_path / "lsp.safetensors"))
     system.load_backbone()
     ours, theirs = system.network.state_dict(), trained.network.state_dict()
     assert torch.equal(ours["conv1.weight"], theirs["conv1.weight"])
-    assert not torch.equal(ours["final_layer.weight"], theirs["final_layer.weight"])
+    shared = [name for name in COCO17.joints if name in LSP14.index]
+    assert len(shared) == 12
+    for key in ("final_layer.weight", "final_layer.bias"):
+        for name in shared:
+            assert torch.equal(ours[key][COCO17.index[name]], theirs[key][LSP14.index[name]])
+    assert not ours["final_layer.bias"][COCO17.index["nose"]]  # as it began
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,9 @@ Examples:
 
   vitruvian analyze cup.mp4 --height 256 --scales 1   faster, coarser
 
-  vitruvian analyze gym.mp4 --pose runs/mine/weights.safetensors   a second look at each person
+  vitruvian analyze gym.mp4 --pose accurate    a second look at each person: 26 joints
+
+  vitruvian analyze gym.mp4 --pose wholebody   133: feet, face and fingers, too
 
   vitruvian analyze cup.mp4 --futures          where people may go, in its copies
 
@@ -64,8 +66,9 @@ def analyze(
     pose: Annotated[
         str,
         typer.Option(
-            metavar="fast|FILE",
-            help="FILE: weights of a top-down system read each person's joints again.",
+            metavar="fast|accurate|wholebody|FILE",
+            help="How joints are read: at once; or again in each person's box, by an embedded "
+            "network or by the weights of a top-down system of yours.",
         ),
     ] = "fast",
     faces: Annotated[bool, typer.Option(help="Look for faces.")] = True,

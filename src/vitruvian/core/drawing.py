@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -17,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vitruvian.core.records import Face, Frame, Person, Pose
-from vitruvian.core.skeletons import Skeleton
+from vitruvian.core.skeletons import WHOLEBODY133, Skeleton
 
 Colour = tuple[int, int, int]
 Image = NDArray[np.uint8]
@@ -41,6 +42,8 @@ _PEOPLE: tuple[Colour, ...] = (
 )
 
 _SMALL_JOINTS = ("nose", "eye", "ear", "toe", "heel")
+_FINE_POINTS = frozenset((*WHOLEBODY133.joints[23:], "left_pupil", "right_pupil"))
+_FINE = 0.3  # of a limb's width: what joins the points of faces and fingers
 _SHIFT = 4  # cv2 takes coordinates in sixteenths of a pixel
 _FAR = 20_000.0  # pixels; cv2 counts coordinates in 32 bits
 
@@ -119,40 +122,57 @@ def draw_pose(image: Image, pose: Pose, width: float) -> None:
         pose: The joints.
         width: Of a limb, in pixels.
     """
-    edges, joints = _plan(pose.skeleton)
+    plan = _plan(pose.skeleton)
     points = _fixed(pose.joints[:, :2])
     found = (pose.joints[:, 2] > 0).tolist()
-    limb, rim = max(1, round(width)), max(1, round(width * 0.35))
-    limbs = [(points[a], points[b], colour) for a, b, colour in edges if found[a] and found[b]]
-    if limb > 1:  # a dark rim keeps the limb legible on any ground
-        for start, end, _ in limbs:
-            cv2.line(image, start, end, _EDGE, limb + 2 * rim, cv2.LINE_4, _SHIFT)
-    for start, end, colour in limbs:
-        cv2.line(image, start, end, colour, limb, cv2.LINE_AA, _SHIFT)
-    large = round(max(1.5, width * 0.95) * (1 << _SHIFT))
-    for point, there, (colour, small) in zip(points, found, joints, strict=True):
-        if not there:
-            continue
-        if limb > 1 and not small:
-            outer = large + (rim << _SHIFT)
-            cv2.circle(image, point, outer, _EDGE, cv2.FILLED, cv2.LINE_8, _SHIFT)
-        radius = large * 2 // 3 if small else large
-        cv2.circle(image, point, radius, colour, cv2.FILLED, cv2.LINE_AA, _SHIFT)
+    for joints, edges, share in ((plan.joints, plan.edges, 1), (plan.dots, plan.strokes, _FINE)):
+        limb, rim = max(1, round(share * width)), max(1, round(share * width * 0.35))
+        limbs = [(points[a], points[b], colour) for a, b, colour in edges if found[a] and found[b]]
+        if limb > 1:  # a dark rim keeps the limb legible on any ground
+            for start, end, _ in limbs:
+                cv2.line(image, start, end, _EDGE, limb + 2 * rim, cv2.LINE_4, _SHIFT)
+        for start, end, colour in limbs:
+            cv2.line(image, start, end, colour, limb, cv2.LINE_AA, _SHIFT)
+        large = round(max(1.5 * share, share * width * 0.95) * (1 << _SHIFT))
+        for place, colour, small in joints:
+            if not found[place]:
+                continue
+            if limb > 1 and not small:
+                outer = large + (rim << _SHIFT)
+                cv2.circle(image, points[place], outer, _EDGE, cv2.FILLED, cv2.LINE_8, _SHIFT)
+            radius = large * 2 // 3 if small else large
+            cv2.circle(image, points[place], radius, colour, cv2.FILLED, cv2.LINE_AA, _SHIFT)
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """How a skeleton is drawn.
+
+    Attributes:
+        joints: Place, colour and whether it is a small one, of each joint of the body.
+        edges: Ends and colour of each limb.
+        dots: As the joints, of the points of face and hands.
+        strokes: As the edges, between those.
+    """
+
+    joints: list[tuple[int, Colour, bool]]
+    edges: list[tuple[int, int, Colour]]
+    dots: list[tuple[int, Colour, bool]]
+    strokes: list[tuple[int, int, Colour]]
 
 
 @lru_cache(maxsize=32)
-def _plan(
-    skeleton: Skeleton,
-) -> tuple[list[tuple[int, int, Colour]], list[tuple[Colour, bool]]]:
-    """Of each edge its ends and colour; of each joint its colour and whether it is a small one."""
-    edges = [
-        (a, b, colour)
-        for (a, b), colour in zip(
-            skeleton.edge_indices.tolist(), limb_colours(skeleton), strict=True
-        )
-    ]
-    small = [name.endswith(_SMALL_JOINTS) for name in skeleton.joints]
-    return edges, list(zip(joint_colours(skeleton), small, strict=True))
+def _plan(skeleton: Skeleton) -> _Plan:
+    """See `_Plan`."""
+    plan = _Plan([], [], [], [])
+    fine = [name in _FINE_POINTS for name in skeleton.joints]
+    colours = limb_colours(skeleton)
+    for (a, b), colour in zip(skeleton.edge_indices.tolist(), colours, strict=True):
+        (plan.strokes if fine[a] or fine[b] else plan.edges).append((a, b, colour))
+    for place, colour in enumerate(joint_colours(skeleton)):
+        small = skeleton.joints[place].endswith(_SMALL_JOINTS)
+        (plan.dots if fine[place] else plan.joints).append((place, colour, small))
+    return plan
 
 
 def contact_sheet(images: Sequence[Image], *, columns: int, width: int = 320) -> Image:

@@ -224,7 +224,7 @@ class System(LightningModule):
 class BackboneSystem(System):
     """A `System` whose training may begin with the checkpoint of a network without this one's head.
 
-    One of the same network with the same joints gives its head, too.
+    One of the same network gives its head, too, for the joints that both have.
 
     Attributes:
         backbone: That checkpoint; None: training begins with random numbers.
@@ -249,22 +249,39 @@ class BackboneSystem(System):
             if not self.left_out:  # a whole network, with its joints
                 said = arguments_in(self.backbone)[1]
                 self.check_joints_of(self.backbone, said, {}, self.hparams)
-            elif self._knows_head(whole, head):
-                head = {key: whole[key] for key in head}
+            else:
+                head = self._known_head(whole, head)
             load_published(
                 self.network, {**self.backbone_state(whole), **head}, origin=self.backbone
             )
 
-    def _knows_head(self, whole: Mapping[str, Tensor], head: Mapping[str, Tensor]) -> bool:
-        """Whether a checkpoint is of this whole network, with the same joints."""
-        if any(key not in whole or whole[key].shape != head[key].shape for key in head):
-            return False
+    def _known_head(
+        self, whole: Mapping[str, Tensor], head: Mapping[str, Tensor]
+    ) -> dict[str, Tensor]:
+        """The head, with a backbone's own numbers where it is of this network, too.
+
+        Of a tensor with a row a joint those rows are taken whose joints both have.
+        """
         try:
-            said = arguments_in(str(self.backbone))[1]
-            self.check_joints_of(str(self.backbone), said, {}, self.hparams)
-        except WeightsError:
-            return False
-        return True
+            said = self.joints_said(arguments_in(str(self.backbone))[1])
+            own = self.joints_said(self.hparams)
+        except VitruvianError:
+            return dict(head)
+        if said is None or own is None:
+            return dict(head)
+        names = [name for name in own.joints if name in said.index]
+        to, origin = ([each.index[name] for name in names] for each in (own, said))
+        known = {}
+        for key, value in head.items():
+            other = whole.get(key)
+            if other is None or other.shape[1:] != value.shape[1:]:
+                known[key] = value
+            elif (len(value), len(other)) == (len(own), len(said)):
+                known[key] = value.clone()
+                known[key][to] = other[origin].to(value.dtype)
+            else:
+                known[key] = other if len(other) == len(value) else value
+        return known
 
     def backbone_state(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The entries of a backbone's checkpoint that the network has a place for."""

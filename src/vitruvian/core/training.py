@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import shutil
 import sys
 import time
@@ -358,7 +359,8 @@ def find_best(name: str, folder: Path, checkpoint: str | None, fold: str = "") -
     for card in cards().values():
         for entry in card.weights:
             named = not fold or entry.name == fold
-            if named and name in entry.origin and name in card.recipes:
+            ours = re.search(rf"{re.escape(name)}\b", entry.origin)
+            if named and ours and name in card.recipes:
                 return find_weights(card, entry.name).file
     raise WeightsError(
         f"There is no trained checkpoint in {folder}: vitruvian train {name} makes one, or give "

@@ -99,8 +99,9 @@ def analyze(
         device: "auto" (CUDA, else Apple's MPS, else the CPU), or a torch device.
         precision: "auto", "32" or "bf16".
         backend: "auto", "torch" or "onnxruntime".
-        pose: "fast": the 18 joints that are found at once; or the file of a top-down system's
-            weights (`weights.safetensors` of a run), which reads its joints in each person's box.
+        pose: "fast": the 18 joints that are found at once. "accurate": 26 that another network
+            reads in each person's box; "wholebody": 133, with face and fingers. Or the file of a
+            top-down system's weights (`weights.safetensors` of a run), which reads its own joints.
 
     Returns:
         Of one picture a `Frame`, of a list a list of them: people are numbered from 1. Of moving

@@ -94,8 +94,8 @@ class PeopleDetector:
         pose_weights: Other weights of OpenPose; see `find_weights`.
         face_weights: Other weights of RetinaFace.
         timings: Where the stages' times are added.
-        pose: How joints are read: "fast", or the file of a top-down system's weights, which looks
-            once more at each person.
+        pose: How joints are read: "fast", or what looks once more at each person: a key of
+            `refining.EMBEDDED`, or the file of a top-down system's weights.
 
     Raises:
         UnknownNameError: there is no such way.
@@ -131,7 +131,7 @@ class PeopleDetector:
         if faces:
             chosen = find_weights(find_card("face/retinaface"), face_weights)
             self.face = RetinaFace.from_weights(chosen, timings=self.timings, **where)
-        self.closer = make_look(pose, device, precision)
+        self.closer = make_look(pose, device, precision, backend)
 
     def detect(
         self, images: Sequence[NDArray[np.uint8]], *, look_again: bool = False

@@ -12,11 +12,13 @@ from numpy.typing import NDArray
 
 from vitruvian.core.card import find_card
 from vitruvian.core.errors import InputError, UnknownNameError
+from vitruvian.core.inference import Backend, OnnxRunner, runs_graph
 from vitruvian.core.records import Face, Person, Pose
-from vitruvian.core.skeletons import convert_joints
+from vitruvian.core.skeletons import Skeleton, convert_joints
 from vitruvian.core.weights import Weights, find_weights
 from vitruvian.people.boxes import person_box
 from vitruvian.people.journal import Found
+from vitruvian.pose.boxed import BoxedPose
 
 if TYPE_CHECKING:
     from vitruvian.core.device import Precision
@@ -24,12 +26,19 @@ if TYPE_CHECKING:
 FAST = "fast"
 """The way to read joints that has no second look."""
 
-LEAST_JOINTS, LEAST_SCORE = 5, 0.2
+EMBEDDED = {"accurate": ("pose/hrnet", "open"), "wholebody": ("pose/hrnet", "open_wholebody")}
+"""Way to read joints → the system that does, and the name of its embedded weights."""
+
+GRAPH_ARGUMENTS = ("skeleton", "width", "height", "decoder")
+"""Of a system's arguments, those that matter around its graph."""
+
+LEAST_JOINTS, LEAST_SCORE = 5, 0.3
 """A second look that finds fewer joints of that score is not believed."""
 
-MOST_APART = 0.15
+MOST_APART = 0.1
 """Nor is one whose joints are, on the median, farther from the first's, in sizes of the person: in
-a box with two people it may see the other one."""
+a box with two people it may see the other one. Of a single joint that is so far from the first's,
+the surer place is taken; one that the second look does not find stays where it was."""
 
 SURE_FACE = 0.9
 FACE_JOINTS = 8
@@ -48,13 +57,37 @@ class CloserLook(Protocol):
     weights: Weights
 
     def detect(
-        self, images: Sequence[NDArray[np.uint8]], boxes: Sequence[Sequence[NDArray[np.float32]]]
+        self,
+        images: Sequence[NDArray[np.uint8]],
+        boxes: Sequence[Sequence[NDArray[np.float32]]],
     ) -> list[list[Pose]]:
         """The pose in each box (4,) of each picture (height, width, 3) RGB uint8."""
 
 
+class SystemRunner:
+    """A top-down system as what `BoxedPose` runs: crops (batch, height, width, 3) → heat maps."""
+
+    def __init__(self, weights: Weights, device: str, precision: Precision) -> None:
+        kind: Any = find_card(weights.system).load_class()
+        self.system = kind.from_weights(weights, device=device, precision=precision)
+
+    def __call__(self, images: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
+        """See the class."""
+        import torch
+
+        with torch.inference_mode(), self.system.chosen.autocast():
+            crops = torch.from_numpy(images).permute(0, 3, 1, 2)
+            maps = self.system(crops.to(self.system.device))
+        return [maps.float().cpu().numpy()]
+
+    @property
+    def description(self) -> str:
+        """For `run.json`."""
+        return f"{self.system.chosen}, PyTorch"
+
+
 class SystemLook:
-    """A top-down system that looks closer.
+    """A top-down system of one's own that looks closer.
 
     Args:
         system: It, with weights.
@@ -92,7 +125,9 @@ class SystemLook:
         return cls(kind.from_weights(weights, device=device, precision=precision), weights)
 
     def detect(
-        self, images: Sequence[NDArray[np.uint8]], boxes: Sequence[Sequence[NDArray[np.float32]]]
+        self,
+        images: Sequence[NDArray[np.uint8]],
+        boxes: Sequence[Sequence[NDArray[np.float32]]],
     ) -> list[list[Pose]]:
         """See `CloserLook`."""
         given = [[box.tolist() for box in own] for own in boxes]
@@ -100,8 +135,19 @@ class SystemLook:
         return [[person.pose for person in frame] for frame in frames]
 
 
-def make_look(pose: str, device: str = "auto", precision: Precision = "auto") -> CloserLook | None:
+def make_look(
+    pose: str,
+    device: str = "auto",
+    precision: Precision = "auto",
+    backend: Backend = "auto",
+) -> CloserLook | None:
     """What `--pose` asks for; None where there is no second look.
+
+    Args:
+        pose: A key of `EMBEDDED`, "fast", or a file of weights.
+        device: As in `choose_device`.
+        precision: Likewise.
+        backend: As in `make_runner`; a file's system is run by PyTorch whatever it says.
 
     Raises:
         UnknownNameError: it is neither a way's name nor a file's.
@@ -110,8 +156,15 @@ def make_look(pose: str, device: str = "auto", precision: Precision = "auto") ->
     """
     if pose == FAST:
         return None
+    if pose in EMBEDDED:
+        system, name = EMBEDDED[pose]
+        weights = find_weights(find_card(system), name)
+        by_graph = runs_graph(weights, device=device, precision=precision, backend=backend)
+        runner = OnnxRunner(weights) if by_graph else SystemRunner(weights, device, precision)
+        known: dict[str, Any] = {key: weights.arguments[key] for key in GRAPH_ARGUMENTS}
+        return BoxedPose(runner, weights, **known)
     if not Path(pose).suffix:
-        raise UnknownNameError("pose", pose, (FAST,))
+        raise UnknownNameError("pose", pose, (FAST, *EMBEDDED))
     return SystemLook.from_file(pose, device, precision)
 
 
@@ -150,11 +203,20 @@ def look_closer(
 
 def _again(person: Person, pose: Pose, size: tuple[int, int]) -> Person:
     """The person with the joints of the second look, or the first's where that is not believed."""
-    own = convert_joints(person.pose.joints, person.pose.skeleton, pose.skeleton)
-    first = Pose(pose.skeleton, own.astype(np.float32))
-    if pose.found.sum() < LEAST_JOINTS or _apart(first, pose) > MOST_APART:
+    first = _first(person, pose.skeleton)
+    apart = _distances(first, pose)
+    if pose.found.sum() < LEAST_JOINTS or _median(apart) > MOST_APART:
         return replace(person, pose=first)
+    doubtful = ~(apart <= MOST_APART) & (first.joints[:, 2] > pose.joints[:, 2])
+    joints = np.where(doubtful[:, None], first.joints, pose.joints)
+    pose = Pose(pose.skeleton, joints)
     return replace(person, pose=pose, box=person_box(pose, person.face, size))
+
+
+def _first(person: Person, skeleton: Skeleton) -> Pose:
+    """What the first stage found, in the second's joints."""
+    joints = convert_joints(person.pose.joints, person.pose.skeleton, skeleton)
+    return Pose(skeleton, joints.astype(np.float32))
 
 
 def _sure(pose: Pose) -> Pose:
@@ -162,14 +224,21 @@ def _sure(pose: Pose) -> Pose:
     return Pose(pose.skeleton, pose.joints * (pose.joints[:, 2:] >= LEAST_SCORE))
 
 
-def _apart(first: Pose, second: Pose) -> float:
-    """Median distance of joints that both have, in sizes of the first; 0 where there are none."""
+def _distances(first: Pose, second: Pose) -> NDArray[np.float64]:
+    """(joints,) distances in sizes of the first; NaN where not both have the joint."""
     both = first.found & second.found
-    if not both.any():
-        return 0.0
-    size = max(1.0, float(np.ptp(first.joints[first.found, :2], axis=0).max()))
-    apart = np.linalg.norm(first.joints[both, :2] - second.joints[both, :2], axis=1)
-    return float(np.median(apart)) / size
+    result = np.full(len(both), np.nan)
+    if both.any():
+        size = max(1.0, float(np.ptp(first.joints[first.found, :2], axis=0).max()))
+        apart = first.joints[both, :2] - second.joints[both, :2]
+        result[both] = np.linalg.norm(apart, axis=1) / size
+    return result
+
+
+def _median(distances: NDArray[np.float64]) -> float:
+    """Of those that are known; 0 where none is."""
+    known = distances[np.isfinite(distances)]
+    return float(np.median(known)) if len(known) else 0.0
 
 
 def _below(face: Face, size: tuple[int, int]) -> NDArray[np.float32]:
@@ -188,6 +257,6 @@ def _is_known(pose: Pose, people: Sequence[Person]) -> bool:
     """Whether most of a pose's joints are where somebody's are."""
     return any(
         (pose.found & person.pose.found).sum() >= LEAST_JOINTS
-        and _apart(person.pose, pose) < KNOWN_APART
+        and _median(_distances(person.pose, pose)) < KNOWN_APART
         for person in people
     )

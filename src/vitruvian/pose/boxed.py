@@ -1,7 +1,7 @@
 """The joints of boxed people by an embedded top-down network. Needs no PyTorch.
 
-The graph beside the weights is the whole system from crops to heat maps; what is around it is here.
-With PyTorch the system itself does the same (`TopDownSystem.predict`).
+The graph beside the weights is the whole system from crops to heat maps; what is around it is here:
+crops, the flip test, joints.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from vitruvian.core.inference import Runner
 from vitruvian.core.records import Pose
 from vitruvian.core.skeletons import find_skeleton
 from vitruvian.core.weights import Weights
-from vitruvian.pose.heatmaps import Decoder, decode_joints
+from vitruvian.pose.heatmaps import TURNED, Decoder, decode_joints
 from vitruvian.pose.topdown import Crop, sample_crops
 
 BATCH = 32
@@ -35,6 +35,7 @@ class BoxedPose:
         height: Likewise.
         decoder: How joints are read from maps, "argmax", "quarter" or "dark"; see `decode_joints`.
         flip_test: Whether the mirrored crop is read, too: better, and twice the time.
+        turn_test: Whether the crop is read upside down, too; likewise.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class BoxedPose:
         height: int = 256,
         decoder: Decoder = "dark",
         flip_test: bool = True,
+        turn_test: bool = False,
     ) -> None:
         self.runner = runner
         self.weights = weights
@@ -54,9 +56,12 @@ class BoxedPose:
         self.size = (width, height)
         self.decoder: Decoder = decoder
         self.flip_test = flip_test
+        self.turn_test = turn_test
 
     def detect(
-        self, images: Sequence[NDArray[np.uint8]], boxes: Sequence[Sequence[NDArray[np.float32]]]
+        self,
+        images: Sequence[NDArray[np.uint8]],
+        boxes: Sequence[Sequence[NDArray[np.float32]]],
     ) -> list[list[Pose]]:
         """The pose in each box; those of all pictures go through the network together.
 
@@ -77,10 +82,9 @@ class BoxedPose:
         return [list(islice(rest, len(own))) for own in crops]
 
     def _poses(self, crops: Sequence[Crop], pixels: NDArray[np.uint8]) -> list[Pose]:
-        maps = self.runner(pixels)[0]
-        if self.flip_test:
-            mirrored = self.runner(np.ascontiguousarray(pixels[:, :, ::-1]))[0]
-            maps = self._merged(maps, mirrored)
+        maps = self._both_sides(pixels)
+        if self.turn_test:
+            maps = _with_turned(maps, self._both_sides(pixels[:, ::-1, ::-1]))
         points, scores = decode_joints(maps, self.size, decoder=self.decoder)
         poses = []
         for crop, own, score in zip(crops, points, np.clip(scores, 0, 1), strict=True):
@@ -88,12 +92,23 @@ class BoxedPose:
             poses.append(Pose(self.skeleton, (joints * (score[:, None] > 0)).astype(np.float32)))
         return poses
 
-    def _merged(
-        self, maps: NDArray[np.float32], mirrored: NDArray[np.float32]
-    ) -> NDArray[np.float32]:
-        """The flip test; see `heatmap_tensors.merge_flipped`."""
-        back = mirrored[..., ::-1][:, self.skeleton.flip_order]
-        maps[..., 1:] += back[..., :-1]
-        maps[..., :1] += back[..., :1]
-        maps /= 2
+    def _both_sides(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Maps of crops, with the flip test where it is wanted; see `merge_flipped`."""
+        maps = self.runner(np.ascontiguousarray(pixels))[0]
+        if self.flip_test:
+            mirrored = self.runner(np.ascontiguousarray(pixels[:, :, ::-1]))[0]
+            back = mirrored[..., ::-1][:, self.skeleton.flip_order]
+            maps = (maps + back[..., _before(back.shape[-1])]) / np.float32(2)
         return maps
+
+
+def _with_turned(maps: NDArray[np.float32], turned: NDArray[np.float32]) -> NDArray[np.float32]:
+    """See `heatmap_tensors.merge_turned`."""
+    rows, columns = (_before(side) for side in maps.shape[-2:])
+    back = turned[..., ::-1, ::-1][..., rows, :][..., columns]
+    return np.asarray((maps + TURNED * back) / (1 + TURNED), dtype=np.float32)
+
+
+def _before(side: int) -> NDArray[np.intp]:
+    """Each place's neighbour before it; see `heatmap_tensors.shift_right`."""
+    return np.maximum(np.arange(side) - 1, 0)

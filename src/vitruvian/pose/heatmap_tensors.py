@@ -11,6 +11,8 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 from torch.nn import functional as F
 
+from vitruvian.pose.heatmaps import TURNED
+
 
 def cell_gaussians(
     points: Float[Tensor, "batch joints 2"], size: tuple[int, int], sigma: float
@@ -72,6 +74,20 @@ def merge_flipped(
     """
     back = mirror_back(mirrored, flip_order)
     return (heatmaps + (shift_right(back) if shift else back)) / 2
+
+
+def merge_turned(heatmaps: Tensor, turned: Tensor, *, shift: bool = True) -> Tensor:
+    """Mean of the crop's maps and, counting half as much, those of the crop upside down.
+
+    Args:
+        heatmaps: (batch, joints, height, width).
+        turned: The same from crops that were turned by half a turn.
+        shift: See `shift_right`, here of both axes; False for UDP.
+    """
+    back = turned.flip((-2, -1))
+    if shift:
+        back = shift_right(shift_right(back).mT).mT
+    return (heatmaps + TURNED * back) / (1 + TURNED)
 
 
 def joints_mse_loss(

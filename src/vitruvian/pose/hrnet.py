@@ -63,15 +63,14 @@ class PoseHRNet(HRNet):
         super().__init__(stages, stem_blocks=stem_blocks)
         self.final_layer = nn.Conv2d(self.channels, joints, final_kernel, padding=final_kernel // 2)
         self.initialise()
-        if sight is not None:
-            self.sight = sight
+        self.sight = sight
 
     def forward(
         self, image: Float[Tensor, "batch 3 height width"]
     ) -> Float[Tensor, "batch joints height/4 width/4"]:
         """Heat maps of normalised crops; height and width are multiples of 32."""
         stem = self.stem(image)[1]
-        if hasattr(self, "sight"):
+        if self.sight is not None:
             stem = stem + self.sight(image)
         return self.final_layer(self.after_stem(stem))
 
@@ -153,7 +152,7 @@ class PoseHRNetSystem(TopDownSystem):
 
     def load_backbone(self) -> None:
         """The embedded OpenPose's weights first: a backbone may have been trained without them."""
-        sight = getattr(self.network, "sight", None)
+        sight = getattr(self.network, "sight", None)  # the network may be converted
         if isinstance(sight, OpenPoseSight):
             sight.load_embedded()
         super().load_backbone()
@@ -185,5 +184,10 @@ class PoseHRNetSystem(TopDownSystem):
         }
         if hrnet_stages(*options.values()) != found:
             raise InputError("Its branches are not those of HRNet-W18, W32, W48 or another width.")
-        own = {"final_kernel": final_kernel, "stem_blocks": stem_blocks_like(shapes)}
+        own: dict[str, Any] = {
+            "final_kernel": final_kernel,
+            "stem_blocks": stem_blocks_like(shapes),
+        }
+        if any(key.startswith("sight.") for key in shapes):
+            own["first_sight"] = "frozen"
         return options | own | skeleton_of(joints)

@@ -34,6 +34,7 @@ from vitruvian.pose.heatmap_tensors import (
     likelihood_loss,
     likely_places,
     merge_flipped,
+    merge_turned,
 )
 from vitruvian.pose.heatmaps import SHIFTED, Decoder, decode_joints
 from vitruvian.pose.topdown import PADDING, Crop, sample_crops
@@ -71,6 +72,7 @@ class TopDownSystem(BackboneSystem, NormedSystem):
         height: Likewise.
         decoder: How joints are read from maps; see `decode_joints`.
         flip_test: Whether the mirrored crop is read, too.
+        turn_test: Whether the crop is read upside down, too, for people in any pose.
         channels: Order in which the network sees colours.
         channels_last: Memory order of the network; faster on recent CPUs and GPUs.
         backbone: Training begins with this checkpoint of a network without this one's head; None:
@@ -101,6 +103,7 @@ class TopDownSystem(BackboneSystem, NormedSystem):
         height: int = 256,
         decoder: Decoder = "quarter",
         flip_test: bool = True,
+        turn_test: bool = False,
         channels: Channels = "rgb",
         channels_last: bool = False,
         backbone: str | None = None,
@@ -123,6 +126,7 @@ class TopDownSystem(BackboneSystem, NormedSystem):
         self.input_size = (width, height)
         self.decoder: Decoder = decoder
         self.flip_test = flip_test
+        self.turn_test = turn_test
         self.channels = channels
         self.memory = torch.channels_last if channels_last else torch.contiguous_format
         self.network.to(memory_format=self.memory)
@@ -219,12 +223,22 @@ class TopDownSystem(BackboneSystem, NormedSystem):
         self, image: UInt8[Tensor, "batch 3 height width"]
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Joints (batch, joints, 2) in pixels of the RGB crops, and scores (batch, joints)."""
+        maps = self._both_sides(image)
+        if self.turn_test:
+            turned = self._both_sides(image.flip((-2, -1)))
+            maps = merge_turned(maps, turned, shift=self.decoder in SHIFTED)
+        return decode_joints(maps.cpu().numpy(), self.input_size, decoder=self.decoder)
+
+    def _both_sides(
+        self, image: UInt8[Tensor, "batch 3 height width"]
+    ) -> Float[Tensor, "batch joints height/4 width/4"]:
+        """Heat maps of RGB crops, with the flip test where it is wanted."""
         maps = self(image).float()
         if self.flip_test:
             mirrored = self(image.flip(-1)).float()
             order = self.skeleton.flip_order
             maps = merge_flipped(maps, mirrored, order, shift=self.decoder in SHIFTED)
-        return decode_joints(maps.cpu().numpy(), self.input_size, decoder=self.decoder)
+        return maps
 
     def setup(self, stage: str) -> None:
         """Look whether data and network speak of the same crops; begin with the backbone.
