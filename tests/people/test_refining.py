@@ -122,11 +122,27 @@ def test_a_face_alone_becomes_a_person_where_a_body_is():
     assert faces == (unsure,)
     ((people, faces),) = look_closer(Marks(), [IMAGE], [((), (alone, unsure))])
     assert (people, faces) == ((), (alone, unsure))
+    # All joints within the face are no body.
+    large = face((40, 40, 80, 80))
+    ((people, faces),) = look_closer(Marks(), [marked(60, 60)], [((), (large,))])
+    assert (people, faces) == ((), (large,))
     # Somebody already stands there: it is not found a second time.
     known = person((30, 20, 90, 100), None, nose=(52, 52), neck=(64, 64))
     ((people, faces),) = look_closer(Marks(), [marked(60, 60)], [((known,), (alone,))])
     assert len(people) == 1
     assert faces == (alone,)
+
+
+def test_joints_outside_the_picture_are_not_found():
+    box = (120, 90, 160, 120)
+    marks = Marks().detect([marked(155, 115)], [[np.array(box)]])[0][0]
+    places = {name: tuple(marks[name][:2]) for name in ("nose", "neck", "left_eye")}
+    found = [((person(box, None, **places),), ())]
+    ((people, _),) = look_closer(Marks(), [marked(155, 115)], found)
+    points = people[0].pose.joints[people[0].pose.found, :2]
+    assert 5 < len(points) < 26
+    assert (points >= 0).all()
+    assert (points <= (160, 120)).all()
 
 
 @pytest.mark.parametrize("box", [(-30, -30, 4, 4), (159, 119, 400, 300), (5, 5, 5.5, 5.5)])

@@ -42,7 +42,8 @@ the surer place is taken; one that the second look does not find stays where it 
 
 SURE_FACE = 0.9
 FACE_JOINTS = 8
-"""A sure face that belongs to nobody is a person, where so many joints are found below it."""
+"""A sure face that belongs to nobody is a person, where so many joints are found, most of them
+below it."""
 
 KNOWN_APART = 0.1
 """A pose that is this near somebody's, in their sizes, is theirs."""
@@ -183,17 +184,18 @@ def look_closer(
     """
     faces = [[face for face in free if face.score >= SURE_FACE] for _, free in found]
     boxes = [
-        [*(person.box for person in people), *(_below(face, image.shape[:2]) for face in sure)]
-        for image, (people, _), sure in zip(images, found, faces, strict=True)
+        [*(person.box for person in people), *(_below(face) for face in sure)]
+        for (people, _), sure in zip(found, faces, strict=True)
     ]
-    poses = [[_sure(pose) for pose in own] for own in network.detect(images, boxes)]
+    looks = zip(images, network.detect(images, boxes), strict=True)
+    poses = [[_sure(pose, image.shape[:2]) for pose in own] for image, own in looks]
     results = []
     for image, (people, free), sure, own in zip(images, found, faces, poses, strict=True):
         size = image.shape[:2]
         again = [_again(p, pose, size) for p, pose in zip(people, own, strict=False)]
         given = []
         for face, pose in zip(sure, own[len(people) :], strict=True):
-            if pose.found.sum() >= FACE_JOINTS and not _is_known(pose, again):
+            if _is_body(pose, face) and not _is_known(pose, again):
                 again.append(Person(pose.score, person_box(pose, face, size), pose, face))
                 given.append(face)
         left = tuple(face for face in free if not any(face is one for one in given))
@@ -219,9 +221,11 @@ def _first(person: Person, skeleton: Skeleton) -> Pose:
     return Pose(skeleton, joints.astype(np.float32))
 
 
-def _sure(pose: Pose) -> Pose:
-    """Without the joints that score too little."""
-    return Pose(pose.skeleton, pose.joints * (pose.joints[:, 2:] >= LEAST_SCORE))
+def _sure(pose: Pose, size: tuple[int, int]) -> Pose:
+    """Without the joints that score too little or lie outside the picture (height, width)."""
+    x, y, score = pose.joints.T
+    seen = (score >= LEAST_SCORE) & (x >= 0) & (y >= 0) & (x <= size[1]) & (y <= size[0])
+    return Pose(pose.skeleton, pose.joints * seen[:, None])
 
 
 def _distances(first: Pose, second: Pose) -> NDArray[np.float64]:
@@ -241,16 +245,21 @@ def _median(distances: NDArray[np.float64]) -> float:
     return float(np.median(known)) if len(known) else 0.0
 
 
-def _below(face: Face, size: tuple[int, int]) -> NDArray[np.float32]:
-    """Where the person of a face is likely to be: (4,) inside the picture."""
+def _below(face: Face) -> NDArray[np.float32]:
+    """Where the person of a face is likely to be: (4,), maybe partly outside the picture."""
     x1, y1, x2, y2 = (float(value) for value in face.box)
     width, height = x2 - x1, y2 - y1
     middle, top = (x1 + x2) / 2, y1 - height / 2
     half = FACE_WIDTHS * width / 2
     box = np.array([middle - half, top, middle + half, top + FACE_HEIGHTS * height])
-    limits = np.array([size[1], size[0], size[1], size[0]])
-    clipped = np.clip(box, 0, limits)
-    return (clipped if (clipped[2:] - clipped[:2]).min() >= 1 else face.box).astype(np.float32)
+    return box.astype(np.float32)
+
+
+def _is_body(pose: Pose, face: Face) -> bool:
+    """Whether enough joints are found, most of them not within the face."""
+    points = pose.joints[pose.found, :2]
+    inside = ((points >= face.box[:2]) & (points <= face.box[2:])).all(axis=1)
+    return len(points) >= FACE_JOINTS and bool(inside.mean() < 0.5)
 
 
 def _is_known(pose: Pose, people: Sequence[Person]) -> bool:
