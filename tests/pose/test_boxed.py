@@ -9,7 +9,8 @@ import torch
 from vitruvian.core.skeletons import HALPE26
 from vitruvian.core.weights import Weights
 from vitruvian.pose.boxed import BATCH, BoxedPose
-from vitruvian.pose.heatmaps import encode_joints
+from vitruvian.pose.heatmap_tensors import merge_turned
+from vitruvian.pose.heatmaps import decode_joints, encode_joints
 from vitruvian.pose.topdown import Crop
 from vitruvian.pose.topdown_system import TopDownSystem
 
@@ -78,27 +79,43 @@ def test_people_of_all_pictures_go_through_together():
     assert reader.detect([IMAGE], [[]]) == [[]]
 
 
-@pytest.mark.parametrize("turn_test", [False, True])
-def test_mirrored_and_turned_crops_are_read_as_by_pytorch(turn_test):
-    """A system whose maps are the crop's own grey values, by both ways."""
-    random = np.random.default_rng(0)
-    pixels = random.integers(0, 256, (2, HEIGHT, WIDTH, 3), dtype=np.uint8)
-    own = np.linspace(0.5, 1, 17, dtype=np.float32)[:, None, None]
+class Grey(torch.nn.Module):
+    """Stands for a network: a joint's map is the crop's own grey values, at its share."""
+
+    share = np.linspace(0.5, 1, 17, dtype=np.float32)[:, None, None]
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        return torch.from_numpy(self.share) * image[:, :1, ::4, ::4].float()
+
+
+def grey(**options: bool) -> TopDownSystem:
+    size = {"width": WIDTH, "height": HEIGHT, "decoder": "dark"}
+    plain = {"mean": (0, 0, 0), "deviation": (1 / 255,) * 3}
+    return TopDownSystem(Grey(), "coco17", **size, **plain, **options)
+
+
+@pytest.fixture
+def pixels() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (2, HEIGHT, WIDTH, 3), dtype=np.uint8)
+
+
+def test_mirrored_crops_are_read_as_by_pytorch(pixels):
     reader = BoxedPose(Marks(), OURS, skeleton="coco17", width=WIDTH, height=HEIGHT)
-    reader.runner = lambda crops: [own * crops[:, None, ::4, ::4, 0].astype(np.float32)]
-    reader.turn_test = turn_test
+    reader.runner = lambda crops: [Grey.share * crops[:, None, ::4, ::4, 0].astype(np.float32)]
     crops = [Crop.of_box(box(0, 0, WIDTH, HEIGHT), reader.size, padding=1) for _ in pixels]
-
-    class Grey(torch.nn.Module):
-        def forward(self, image):
-            return torch.from_numpy(own) * image[:, :1, ::4, ::4].float()
-
-    system = TopDownSystem(
-        Grey(), "coco17", width=WIDTH, height=HEIGHT, decoder="dark",
-        mean=(0, 0, 0), deviation=(1 / 255,) * 3, turn_test=turn_test,
-    )  # fmt: skip
-    points, scores = system.read(torch.from_numpy(pixels.transpose(0, 3, 1, 2).copy()))
+    points, scores = grey().read(torch.from_numpy(pixels.transpose(0, 3, 1, 2).copy()))
     found = zip(crops, reader._poses(crops, pixels), points, scores, strict=True)
     for crop, pose, joints, score in found:
         assert pose.joints[:, :2] == pytest.approx(crop.to_picture(joints), abs=1e-2)
         assert pose.joints[:, 2] == pytest.approx(np.clip(score, 0, 1))
+
+
+def test_a_system_reads_turned_crops_too(pixels):
+    image = torch.from_numpy(pixels.transpose(0, 3, 1, 2).copy())
+    system = grey(flip_test=False, turn_test=True)
+    maps = merge_turned(system(image), system(image.flip((-2, -1)))).numpy()
+    for found, wanted in zip(
+        system.read(image), decode_joints(maps, system.input_size, decoder="dark"), strict=True
+    ):
+        np.testing.assert_array_equal(found, wanted)
+    assert (system.read(image)[1] != grey(flip_test=False).read(image)[1]).any()

@@ -58,9 +58,7 @@ class CloserLook(Protocol):
     weights: Weights
 
     def detect(
-        self,
-        images: Sequence[NDArray[np.uint8]],
-        boxes: Sequence[Sequence[NDArray[np.float32]]],
+        self, images: Sequence[NDArray[np.uint8]], boxes: Sequence[Sequence[NDArray[np.float32]]]
     ) -> list[list[Pose]]:
         """The pose in each box (4,) of each picture (height, width, 3) RGB uint8."""
 
@@ -126,9 +124,7 @@ class SystemLook:
         return cls(kind.from_weights(weights, device=device, precision=precision), weights)
 
     def detect(
-        self,
-        images: Sequence[NDArray[np.uint8]],
-        boxes: Sequence[Sequence[NDArray[np.float32]]],
+        self, images: Sequence[NDArray[np.uint8]], boxes: Sequence[Sequence[NDArray[np.float32]]]
     ) -> list[list[Pose]]:
         """See `CloserLook`."""
         given = [[box.tolist() for box in own] for own in boxes]

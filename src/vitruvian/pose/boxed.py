@@ -16,7 +16,7 @@ from vitruvian.core.inference import Runner
 from vitruvian.core.records import Pose
 from vitruvian.core.skeletons import find_skeleton
 from vitruvian.core.weights import Weights
-from vitruvian.pose.heatmaps import TURNED, Decoder, decode_joints
+from vitruvian.pose.heatmaps import Decoder, decode_joints
 from vitruvian.pose.topdown import Crop, sample_crops
 
 BATCH = 32
@@ -35,7 +35,6 @@ class BoxedPose:
         height: Likewise.
         decoder: How joints are read from maps, "argmax", "quarter" or "dark"; see `decode_joints`.
         flip_test: Whether the mirrored crop is read, too: better, and twice the time.
-        turn_test: Whether the crop is read upside down, too; likewise.
     """
 
     def __init__(
@@ -48,7 +47,6 @@ class BoxedPose:
         height: int = 256,
         decoder: Decoder = "dark",
         flip_test: bool = True,
-        turn_test: bool = False,
     ) -> None:
         self.runner = runner
         self.weights = weights
@@ -56,12 +54,9 @@ class BoxedPose:
         self.size = (width, height)
         self.decoder: Decoder = decoder
         self.flip_test = flip_test
-        self.turn_test = turn_test
 
     def detect(
-        self,
-        images: Sequence[NDArray[np.uint8]],
-        boxes: Sequence[Sequence[NDArray[np.float32]]],
+        self, images: Sequence[NDArray[np.uint8]], boxes: Sequence[Sequence[NDArray[np.float32]]]
     ) -> list[list[Pose]]:
         """The pose in each box; those of all pictures go through the network together.
 
@@ -83,8 +78,6 @@ class BoxedPose:
 
     def _poses(self, crops: Sequence[Crop], pixels: NDArray[np.uint8]) -> list[Pose]:
         maps = self._both_sides(pixels)
-        if self.turn_test:
-            maps = _with_turned(maps, self._both_sides(pixels[:, ::-1, ::-1]))
         points, scores = decode_joints(maps, self.size, decoder=self.decoder)
         poses = []
         for crop, own, score in zip(crops, points, np.clip(scores, 0, 1), strict=True):
@@ -94,21 +87,10 @@ class BoxedPose:
 
     def _both_sides(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Maps of crops, with the flip test where it is wanted; see `merge_flipped`."""
-        maps = self.runner(np.ascontiguousarray(pixels))[0]
+        maps = self.runner(pixels)[0]
         if self.flip_test:
             mirrored = self.runner(np.ascontiguousarray(pixels[:, :, ::-1]))[0]
             back = mirrored[..., ::-1][:, self.skeleton.flip_order]
-            maps = (maps + back[..., _before(back.shape[-1])]) / np.float32(2)
+            before = np.maximum(np.arange(back.shape[-1]) - 1, 0)  # `shift_right`
+            maps = (maps + back[..., before]) / np.float32(2)
         return maps
-
-
-def _with_turned(maps: NDArray[np.float32], turned: NDArray[np.float32]) -> NDArray[np.float32]:
-    """See `heatmap_tensors.merge_turned`."""
-    rows, columns = (_before(side) for side in maps.shape[-2:])
-    back = turned[..., ::-1, ::-1][..., rows, :][..., columns]
-    return np.asarray((maps + TURNED * back) / (1 + TURNED), dtype=np.float32)
-
-
-def _before(side: int) -> NDArray[np.intp]:
-    """Each place's neighbour before it; see `heatmap_tensors.shift_right`."""
-    return np.maximum(np.arange(side) - 1, 0)

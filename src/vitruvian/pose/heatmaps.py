@@ -22,10 +22,6 @@ Decoder = Literal["argmax", "quarter", "dark", "udp", "cell"]
 SHIFTED: tuple[Decoder, ...] = ("argmax", "quarter", "dark")
 """Decoders of maps whose index 0 is the input's index 0: mirrored maps are one pixel off."""
 
-TURNED = 0.5
-"""What maps of a crop that was turned upside down count, beside 1 of the crop itself. Chosen on 300
-training photos of LSP extended."""
-
 SMALL = np.finfo(np.float32).eps  # looked up once: it takes as long as a refinement
 
 

@@ -72,7 +72,8 @@ class TopDownSystem(BackboneSystem, NormedSystem):
         height: Likewise.
         decoder: How joints are read from maps; see `decode_joints`.
         flip_test: Whether the mirrored crop is read, too.
-        turn_test: Whether the crop is read upside down, too, for people in any pose.
+        turn_test: Whether the crop is read upside down, too, for people in any pose; without effect
+            on systems with a `read` of their own.
         channels: Order in which the network sees colours.
         channels_last: Memory order of the network; faster on recent CPUs and GPUs.
         backbone: Training begins with this checkpoint of a network without this one's head; None:

@@ -112,7 +112,7 @@ class MobileNetOpenPose(nn.Module):
     Args:
         joints: Number of joints; there is one heat map more, for the background.
         limbs: Number of limbs; each has two affinity channels.
-        stages: 6 as published; the first ones of them do for `FirstSight`.
+        stages: 6 as published; the first one does for `OpenPoseSight`.
     """
 
     def __init__(self, joints: int = 18, limbs: int = 19, stages: int = STAGES) -> None:
