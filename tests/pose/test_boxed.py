@@ -9,8 +9,7 @@ import torch
 from vitruvian.core.skeletons import HALPE26
 from vitruvian.core.weights import Weights
 from vitruvian.pose.boxed import BATCH, BoxedPose
-from vitruvian.pose.heatmap_tensors import merge_turned
-from vitruvian.pose.heatmaps import decode_joints, encode_joints
+from vitruvian.pose.heatmaps import encode_joints
 from vitruvian.pose.topdown import Crop
 from vitruvian.pose.topdown_system import TopDownSystem
 
@@ -108,14 +107,3 @@ def test_mirrored_crops_are_read_as_by_pytorch(pixels):
     for crop, pose, joints, score in found:
         assert pose.joints[:, :2] == pytest.approx(crop.to_picture(joints), abs=1e-2)
         assert pose.joints[:, 2] == pytest.approx(np.clip(score, 0, 1))
-
-
-def test_a_system_reads_turned_crops_too(pixels):
-    image = torch.from_numpy(pixels.transpose(0, 3, 1, 2).copy())
-    system = grey(flip_test=False, turn_test=True)
-    maps = merge_turned(system(image), system(image.flip((-2, -1)))).numpy()
-    for found, wanted in zip(
-        system.read(image), decode_joints(maps, system.input_size, decoder="dark"), strict=True
-    ):
-        np.testing.assert_array_equal(found, wanted)
-    assert (system.read(image)[1] != grey(flip_test=False).read(image)[1]).any()

@@ -17,7 +17,6 @@ from vitruvian.pose.heatmap_tensors import (
     likelihood_loss,
     likely_places,
     merge_flipped,
-    merge_turned,
     mirror_back,
     shift_right,
 )
@@ -162,14 +161,6 @@ def test_the_flip_test_of_a_mirrored_person_changes_nothing_but_the_shift() -> N
     torch.testing.assert_close(shifted, (maps + shift_right(maps)) / 2)
     assert torch.equal(shift_right(maps)[..., 0], maps[..., 0])
     assert torch.equal(shift_right(maps)[..., 1:], maps[..., :-1])
-
-
-def test_turned_maps_come_back() -> None:
-    maps = torch.rand(2, 17, 16, 12)
-    turned = maps.flip((-2, -1))  # what a perfect network gives for the crop upside down
-    torch.testing.assert_close(merge_turned(maps, turned, shift=False), maps)
-    shifted = merge_turned(maps, turned)[..., 1:, 1:]
-    torch.testing.assert_close(shifted, (maps[..., 1:, 1:] + maps[..., :-1, :-1] / 2) / 1.5)
 
 
 def test_the_loss_halves_and_weighs() -> None:

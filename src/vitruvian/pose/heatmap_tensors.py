@@ -11,9 +11,9 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 from torch.nn import functional as F
 
-TURNED = 0.5
-"""What maps of a crop that was turned upside down count, beside 1 of the crop itself. Chosen on 300
-training photos of LSP extended."""
+SEEN_OTHERWISE = 0.5
+"""What maps of another view of a crop count, beside 1 of the crop itself. Chosen on 300 training
+photos of LSP extended."""
 
 
 def cell_gaussians(
@@ -78,18 +78,36 @@ def merge_flipped(
     return (heatmaps + (shift_right(back) if shift else back)) / 2
 
 
-def merge_turned(heatmaps: Tensor, turned: Tensor, *, shift: bool = True) -> Tensor:
-    """Mean of the crop's maps and, counting half as much, those of the crop upside down.
+def look_otherwise(
+    values: Float[Tensor, "batch channels height width"],
+    zoom: float,
+    degrees: float,
+    middle: tuple[float, float],
+) -> Float[Tensor, "batch channels height width"]:
+    """Crops, or maps, seen closer and turned; 0 where nothing is known.
+
+    The way back from (zoom, degrees) is (1 / zoom, -degrees).
 
     Args:
-        heatmaps: (batch, joints, height, width).
-        turned: The same from crops that were turned by half a turn.
-        shift: See `shift_right`, here of both axes; False for UDP.
+        values: Any numbers.
+        zoom: How much longer things become; below 1: shorter.
+        degrees: By which they turn clockwise.
+        middle: (x, y) that stays where it is, as indices.
     """
-    back = turned.flip((-2, -1))
-    if shift:
-        back = shift_right(shift_right(back).mT).mT
-    return (heatmaps + TURNED * back) / (1 + TURNED)
+    cosine = math.cos(math.radians(degrees)) / zoom
+    sine = math.sin(math.radians(degrees)) / zoom
+    rows, columns = (
+        torch.arange(side, device=values.device) - center
+        for side, center in zip(values.shape[-2:], middle[::-1], strict=True)
+    )
+    sources = (
+        columns * cosine + rows[:, None] * sine + middle[0],
+        rows[:, None] * cosine - columns * sine + middle[1],
+    )
+    lengths = values.shape[:-3:-1]
+    grid = torch.stack([2 * at / (n - 1) - 1 for at, n in zip(sources, lengths, strict=True)], -1)
+    grid = grid.expand(len(values), -1, -1, -1)
+    return F.grid_sample(values.float(), grid, padding_mode="zeros", align_corners=True)
 
 
 def joints_mse_loss(

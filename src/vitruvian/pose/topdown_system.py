@@ -7,6 +7,7 @@ objective over all of its maps, the flip test, the decoder, scoring on a data se
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Self, get_args
@@ -30,11 +31,12 @@ from vitruvian.nn.normed_system import NormedSystem
 from vitruvian.nn.norms import NormName
 from vitruvian.nn.norms.folding import fold_norms
 from vitruvian.pose.heatmap_tensors import (
+    SEEN_OTHERWISE,
     joints_mse_loss,
     likelihood_loss,
     likely_places,
+    look_otherwise,
     merge_flipped,
-    merge_turned,
 )
 from vitruvian.pose.heatmaps import SHIFTED, Decoder, decode_joints
 from vitruvian.pose.topdown import PADDING, Crop, sample_crops
@@ -72,7 +74,8 @@ class TopDownSystem(BackboneSystem, NormedSystem):
         height: Likewise.
         decoder: How joints are read from maps; see `decode_joints`.
         flip_test: Whether the mirrored crop is read, too.
-        turn_test: Whether the crop is read upside down, too, for people in any pose; without effect
+        views: How the crop is read besides, each time counting half: (zoom, degrees) by which
+            the view is longer, and turned clockwise; [[1, 180]]: upside down, too. Without effect
             on systems with a `read` of their own.
         channels: Order in which the network sees colours.
         channels_last: Memory order of the network; faster on recent CPUs and GPUs.
@@ -104,7 +107,7 @@ class TopDownSystem(BackboneSystem, NormedSystem):
         height: int = 256,
         decoder: Decoder = "quarter",
         flip_test: bool = True,
-        turn_test: bool = False,
+        views: Sequence[Sequence[float]] = (),
         channels: Channels = "rgb",
         channels_last: bool = False,
         backbone: str | None = None,
@@ -127,7 +130,7 @@ class TopDownSystem(BackboneSystem, NormedSystem):
         self.input_size = (width, height)
         self.decoder: Decoder = decoder
         self.flip_test = flip_test
-        self.turn_test = turn_test
+        self.views = check_views(views)
         self.channels = channels
         self.memory = torch.channels_last if channels_last else torch.contiguous_format
         self.network.to(memory_format=self.memory)
@@ -225,9 +228,9 @@ class TopDownSystem(BackboneSystem, NormedSystem):
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Joints (batch, joints, 2) in pixels of the RGB crops, and scores (batch, joints)."""
         maps = self._both_sides(image)
-        if self.turn_test:
-            turned = self._both_sides(image.flip((-2, -1)))
-            maps = merge_turned(maps, turned, shift=self.decoder in SHIFTED)
+        for zoom, degrees in self.views:
+            maps = maps + SEEN_OTHERWISE * self._other_view(image, zoom, degrees)
+        maps = maps / (1 + SEEN_OTHERWISE * len(self.views))
         return decode_joints(maps.cpu().numpy(), self.input_size, decoder=self.decoder)
 
     def _both_sides(
@@ -240,6 +243,19 @@ class TopDownSystem(BackboneSystem, NormedSystem):
             order = self.skeleton.flip_order
             maps = merge_flipped(maps, mirrored, order, shift=self.decoder in SHIFTED)
         return maps
+
+    def _other_view(
+        self, image: UInt8[Tensor, "batch 3 height width"], zoom: float, degrees: float
+    ) -> Float[Tensor, "batch joints height/4 width/4"]:
+        """The maps that a view of RGB crops has, where they lie in the crops."""
+        height, width = image.shape[-2:]
+        seen = look_otherwise(image, zoom, degrees, ((width - 1) / 2, (height - 1) / 2))
+        maps = self._both_sides(seen.round().to(torch.uint8))
+        rows, columns = maps.shape[-2:]
+        middle = (columns - 1) / 2, (rows - 1) / 2
+        if self.decoder in SHIFTED:  # index 0 of the map is index 0 of the crop
+            middle = (width - 1) / 2 * columns / width, (height - 1) / 2 * rows / height
+        return look_otherwise(maps, 1 / zoom, -degrees, middle)
 
     def setup(self, stage: str) -> None:
         """Look whether data and network speak of the same crops; begin with the backbone.
@@ -354,6 +370,21 @@ class TopDownSystem(BackboneSystem, NormedSystem):
             pose = Pose(self.skeleton, (joints * (score[:, None] > 0)).astype(np.float32))
             people.append(Person(pose.score, np.asarray(box, np.float32), pose, id=number + 1))
         return tuple(people)
+
+
+def check_views(views: Sequence[Sequence[float]]) -> list[tuple[float, float]]:
+    """Views as (zoom, degrees).
+
+    Raises:
+        InputError: one is something else.
+    """
+    for view in views:
+        if len(view) != 2 or not all(map(math.isfinite, view)) or not 0.1 <= view[0] <= 10:
+            raise InputError(
+                f"{list(view)} is no view of a crop: give [zoom, degrees], a zoom of 0.1 to 10, "
+                "for instance [1.25, 0]."
+            )
+    return [(float(zoom), float(degrees)) for zoom, degrees in views]
 
 
 def skeleton_of(joints: int) -> dict[str, str]:
