@@ -9,7 +9,8 @@ SIDE = 128
 KEPT = 192
 """Width and height of crops, and of what is kept of a training photo: as many pixels a person."""
 
-EPOCHS = 8
+EPOCHS = {"lsp": 8, "world": 4}
+"""Of the photos, and of rendered people, who are learned sooner."""
 BATCH = 16
 RATE = 1e-3
 DECAY = 0.01

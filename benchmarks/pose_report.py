@@ -68,9 +68,10 @@ def write_report(content: Mapping[str, Any], folder: Path) -> None:
     """`pose.md` and `pose.png` from the runs so far."""
     settings = content["settings"]
     trained = [data for data in TESTS if any(f"/{data}/" in key for key in content["runs"])]
-    lines = ["# Top-down systems of 2D pose under one protocol", ""]
+    budgets = " or ".join(f"{settings['epochs'][data]} epochs of {TESTS[data]}" for data in trained)
+    lines = ["# Systems of 2D pose under one protocol", ""]
     lines += paragraph(
-        f"PCK@0.2 of the torso in per cent, after {settings['epochs']} epochs from random numbers: "
+        f"PCK@0.2 of the torso in per cent, after {budgets} from random numbers: "
         "small networks on a small budget, the same for all, so the order of the published sizes "
         f"may be another. {len(content['runs'])} runs are done; means over "
         f"{content['seeds']} {'seed' if content['seeds'] == 1 else 'seeds'}."

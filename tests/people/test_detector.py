@@ -9,7 +9,8 @@ import pytest
 from vitruvian.core.records import Face, Pose
 from vitruvian.core.skeletons import OPENPOSE18
 from vitruvian.people.boxes import person_box
-from vitruvian.people.detector import PeopleDetector, join_faces
+from vitruvian.people.detector import PeopleDetector
+from vitruvian.people.faces import join_faces
 from vitruvian.people.photos import read_photo
 from vitruvian.pose.openpose.detection import SIZE_MULTIPLE, WIDEST, input_size
 
@@ -132,3 +133,17 @@ def test_a_picture_in_which_nobody_is_found_is_looked_at_again(detector, data_se
     assert (len(people), len(again)) == (0, 1)
     middle = (again[0].box[:2] + again[0].box[2:]) / 2
     assert np.abs(middle - [285, 165]).max() < 20
+
+
+def test_the_second_look_confirms_whom_the_first_doubts(data_set):
+    """The batter in a panorama, 45 pixels high."""
+    image = read_photo(data_set("people_media") / "COCO_val2014_000000000357.jpg")
+    batter = np.array([532, 140, 556, 185])
+    found = {}
+    for pose in ("fast", "accurate"):
+        ((people, _),) = PeopleDetector(pose=pose).detect([image], look_again=True)
+        near = [one for one in people if np.abs(one.box - batter).max() < 12]
+        found[pose] = [int(one.pose.found.sum()) for one in near]
+    assert found["fast"] == []
+    assert len(found["accurate"]) == 1
+    assert found["accurate"][0] >= 20

@@ -133,6 +133,39 @@ def test_a_face_alone_becomes_a_person_where_a_body_is():
     assert faces == (alone,)
 
 
+def test_who_is_doubtful_is_a_person_where_the_second_look_agrees():
+    def look(doubtful, picture=None, score=0.9, people=(), faces=()):
+        image = marked(60, 50) if picture is None else picture
+        return look_closer(Marks(score=score), [image], [(people, faces)], [[doubtful]])[0]
+
+    marks = Marks().detect([marked(60, 50)], [[np.array((34, 14, 86, 96))]])[0][0]
+    places = {name: tuple(marks[name][:2]) for name in ("nose", "neck", "left_knee", "right_knee")}
+    weak = person((0, 0, 1, 1), None, **places, left_wrist=tuple(marks["left_wrist"][:2])).pose
+    (found,), _ = look(weak)
+    assert found.pose.skeleton is HALPE26
+    assert found.pose.found.all()
+    assert found.face is None
+    assert look(weak, IMAGE)[0] == ()  # nothing is seen there
+    assert look(weak, score=0.4)[0] == ()  # nothing that is sure
+    elsewhere = person((0, 0, 1, 1), None, nose=(40, 20), neck=(44, 30), left_ankle=(80, 90)).pose
+    assert look(elsewhere)[0] == ()  # somebody else's joints
+    known = person((30, 20, 90, 100), None, **places, left_wrist=tuple(marks["left_wrist"][:2]))
+    assert len(look(weak, people=(known,))[0]) == 1
+
+
+def test_who_was_doubtful_gets_a_free_face():
+    marks = Marks().detect([marked(60, 50)], [[np.array((34, 14, 86, 96))]])[0][0]
+    names = ("nose", "neck", "left_knee", "right_knee", "left_wrist")
+    weak = person((0, 0, 1, 1), None, **{n: tuple(marks[n][:2]) for n in names}).pose
+    eyes = [marks[name][:2] for name in ("left_eye", "right_eye", "nose")]
+    points = np.array([*eyes, eyes[0], eyes[1]], np.float32)
+    own = Face(np.array((50, 42, 70, 60), np.float32), 0.8, points)
+    other = face((120, 90, 130, 100), 0.8)
+    found = look_closer(Marks(), [marked(60, 50)], [((), (other, own))], [[weak]])
+    assert [one.face for one in found[0][0]] == [own]
+    assert found[0][1] == (other,)
+
+
 def test_joints_outside_the_picture_are_not_found():
     box = (120, 90, 160, 120)
     marks = Marks().detect([marked(155, 115)], [[np.array(box)]])[0][0]

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vitruvian.core.assignment import best_assignment
 from vitruvian.core.card import find_card
 from vitruvian.core.inference import Backend
 from vitruvian.core.records import Face, Person, Pose
@@ -17,68 +16,22 @@ from vitruvian.core.timing import Timings
 from vitruvian.core.weights import find_weights
 from vitruvian.face.retinaface.detection import RetinaFace
 from vitruvian.people.boxes import person_box
+from vitruvian.people.faces import join_faces
 from vitruvian.people.refining import FAST, SURE_FACE, look_closer, make_look
 from vitruvian.pose.openpose.detection import HEIGHT, SCALES, OpenPose
 
 if TYPE_CHECKING:
     from vitruvian.core.device import Precision
 
-HEAD_JOINTS = ("nose", "left_eye", "right_eye", "left_ear", "right_ear")
-"""Joints that say where a person's face is; the first three are landmarks of the face, too."""
-
-MOST_COST = 0.6  # of a face and the person it belongs to, see `face_cost`
-
 # A weak finding is a person where a sure face stands at its head.
 WEAK_SCORE = 0.15
 SURE_COST = 0.35
 
+SMALL_PEOPLE = 1.75
+"""Multiple of the height at which a photo is read besides, where the second look tells people from
+others."""
+
 FREE_FACE = 0.7  # least score of a face that belongs to nobody: ties and bears score less
-
-
-def join_faces(
-    poses: Sequence[Pose], faces: Sequence[Face], most_cost: float = MOST_COST
-) -> tuple[list[Face | None], tuple[Face, ...]]:
-    """Give each face to the person whose head joints it holds.
-
-    Pairs are chosen together, so that the sum of their costs (`face_cost`) is least; a cost over
-    `most_cost` is no pair.
-
-    Returns:
-        Each person's face or None, and the faces that belong to nobody.
-    """
-    given: list[Face | None] = [None] * len(poses)
-    if not poses or not faces:
-        return given, tuple(faces)
-    cost = np.array([[face_cost(pose, face) for face in faces] for pose in poses])
-    left = set(range(len(faces)))
-    for person, face in enumerate(best_assignment((1e3 - np.minimum(cost, 1e3)).tolist())):
-        if face >= 0 and cost[person, face] <= most_cost:
-            given[person] = faces[face]
-            left.remove(face)
-    return given, tuple(faces[i] for i in sorted(left))
-
-
-def face_cost(pose: Pose, face: Face) -> float:
-    """How far a face is from a person's head, in sizes of the smaller of the two.
-
-    The mean distance of nose and eyes from the face's landmarks; where the head shows none of
-    them, of the ears' middle from the face's; infinite where the head shows nothing.
-    """
-    head = {name: pose[name] for name in HEAD_JOINTS if pose[name][2] > 0}
-    pairs = [
-        (head[name][:2], face.landmarks[place])
-        for place, name in enumerate(("left_eye", "right_eye", "nose"))
-        if name in head
-    ]
-    if not head:
-        return float("inf")
-    points = np.array([joint[:2] for joint in head.values()])
-    if not pairs:
-        pairs = [(points.mean(axis=0), (face.box[:2] + face.box[2:]) / 2)]
-    size = float(np.sqrt(np.prod(face.box[2:] - face.box[:2])))
-    if len(head) > 2:  # nose, eyes and ears spread about as far as a face is wide
-        size = min(size, 1.3 * float(np.ptp(points, axis=0).max()))
-    return float(np.mean([np.linalg.norm(a - b) for a, b in pairs])) / max(size, 1e-6)
 
 
 class PeopleDetector:
@@ -145,6 +98,7 @@ class PeopleDetector:
             look_again: As in `OpenPose.detect`: worth it for photos, not for each frame of a video.
         """
         results: list[tuple[tuple[Person, ...], tuple[Face, ...]]] = [((), ())] * len(images)
+        doubtful: list[list[Pose]] = [[] for _ in images]
         for size in dict.fromkeys(image.shape[:2] for image in images):
             places = [i for i, image in enumerate(images) if image.shape[:2] == size]
             batch = [images[i] for i in places]
@@ -153,10 +107,15 @@ class PeopleDetector:
             with self.timings.stage("join"):
                 for place, found, found_faces in zip(places, people, faces, strict=True):
                     results[place] = _join(found, found_faces, self.pose.options.min_score, size)
+                    doubtful[place] = [pose for pose, _ in found]
+            if self.closer and look_again:
+                more = self.pose.detect_at(batch, (SMALL_PEOPLE,))
+                for place, found in zip(places, more, strict=True):
+                    doubtful[place] += [pose for pose, _ in found]
         if self.closer is None:
             return results
         with self.timings.stage("closer look"):
-            return look_closer(self.closer, images, results)
+            return look_closer(self.closer, images, results, doubtful)
 
     def describe(self) -> dict[str, Any]:
         """Systems, weights, device: what `run.json` says of the detector."""

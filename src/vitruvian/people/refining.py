@@ -17,6 +17,7 @@ from vitruvian.core.records import Face, Person, Pose
 from vitruvian.core.skeletons import Skeleton, convert_joints
 from vitruvian.core.weights import Weights, find_weights
 from vitruvian.people.boxes import person_box
+from vitruvian.people.faces import join_faces
 from vitruvian.people.journal import Found
 from vitruvian.pose.boxed import BoxedPose
 
@@ -47,6 +48,10 @@ below it."""
 
 KNOWN_APART = 0.1
 """A pose that is this near somebody's, in their sizes, is theirs."""
+
+SURE_JOINTS, SURE_SCORE = 10, 0.5
+"""What the first stage doubts is a person where the second look finds so many joints, of that score
+on the mean, at the same places."""
 
 FACE_WIDTHS, FACE_HEIGHTS = 4.5, 8.0
 """Of a person's box around a face, in sizes of the face."""
@@ -166,7 +171,10 @@ def make_look(
 
 
 def look_closer(
-    network: CloserLook, images: Sequence[NDArray[np.uint8]], found: Sequence[Found]
+    network: CloserLook,
+    images: Sequence[NDArray[np.uint8]],
+    found: Sequence[Found],
+    doubtful: Sequence[Sequence[Pose]] | None = None,
 ) -> list[Found]:
     """The people of pictures with the joints that a top-down network reads.
 
@@ -174,34 +182,59 @@ def look_closer(
         network: It.
         images: (height, width, 3) RGB uint8.
         found: The first stage's people and faces of nobody, of each picture.
+        doubtful: Poses of each picture that may be people's, too.
 
     Returns:
-        The same people, and those whose faces alone were found.
+        The same people, those whose faces alone were found, and those who were doubtful.
     """
+    doubtful = [[] for _ in images] if doubtful is None else doubtful
     faces = [[face for face in free if face.score >= SURE_FACE] for _, free in found]
+    asked = [
+        [pose for pose in own if pose.found.any() and not _is_known(pose, people)]
+        for own, (people, _) in zip(doubtful, found, strict=True)
+    ]
     boxes = [
-        [*(person.box for person in people), *(_below(face) for face in sure)]
-        for (people, _), sure in zip(found, faces, strict=True)
+        [
+            *(person.box for person in people),
+            *(_below(face) for face in sure),
+            *(person_box(pose, None, image.shape[:2]) for pose in own),
+        ]
+        for image, (people, _), sure, own in zip(images, found, faces, asked, strict=True)
     ]
     looks = zip(images, network.detect(images, boxes), strict=True)
-    poses = [[_sure(pose, image.shape[:2]) for pose in own] for image, own in looks]
+    poses = [iter([_sure(pose, image.shape[:2]) for pose in own]) for image, own in looks]
     results = []
-    for image, (people, free), sure, own in zip(images, found, faces, poses, strict=True):
+    for image, (people, free), sure, firsts, own in zip(
+        images, found, faces, asked, poses, strict=True
+    ):
         size = image.shape[:2]
-        again = [_again(p, pose, size) for p, pose in zip(people, own, strict=False)]
+        again = [_again(person, next(own), size) for person in people]
         given = []
-        for face, pose in zip(sure, own[len(people) :], strict=True):
+        for face in sure:
+            pose = next(own)
             if _is_body(pose, face) and not _is_known(pose, again):
                 again.append(Person(pose.score, person_box(pose, face, size), pose, face))
                 given.append(face)
         left = tuple(face for face in free if not any(face is one for one in given))
+        new: list[Pose] = []
+        for first in firsts:
+            pose = next(own)
+            if _is_person(pose, first) and not _is_known(pose, again):
+                again.append(Person(pose.score, person_box(pose, None, size), pose))
+                new.append(pose)
+        if new:
+            theirs, left = join_faces(new, left)
+            again[-len(new) :] = [
+                replace(person, face=face, box=person_box(person.pose, face, size))
+                for person, face in zip(again[-len(new) :], theirs, strict=True)
+            ]
         results.append((tuple(again), left))
     return results
 
 
 def _again(person: Person, pose: Pose, size: tuple[int, int]) -> Person:
     """The person with the joints of the second look, or the first's where that is not believed."""
-    first = _first(person, pose.skeleton)
+    first = _renamed(person.pose, pose.skeleton)
     apart = _distances(first, pose)
     if pose.found.sum() < LEAST_JOINTS or _median(apart) > MOST_APART:
         return replace(person, pose=first)
@@ -211,9 +244,9 @@ def _again(person: Person, pose: Pose, size: tuple[int, int]) -> Person:
     return replace(person, pose=pose, box=person_box(pose, person.face, size))
 
 
-def _first(person: Person, skeleton: Skeleton) -> Pose:
+def _renamed(first: Pose, skeleton: Skeleton) -> Pose:
     """What the first stage found, in the second's joints."""
-    joints = convert_joints(person.pose.joints, person.pose.skeleton, skeleton)
+    joints = convert_joints(first.joints, first.skeleton, skeleton)
     return Pose(skeleton, joints.astype(np.float32))
 
 
@@ -256,6 +289,17 @@ def _is_body(pose: Pose, face: Face) -> bool:
     points = pose.joints[pose.found, :2]
     inside = ((points >= face.box[:2]) & (points <= face.box[2:])).all(axis=1)
     return len(points) >= FACE_JOINTS and bool(inside.mean() < 0.5)
+
+
+def _is_person(pose: Pose, first: Pose) -> bool:
+    """Whether the second look sees for sure what the first stage doubted."""
+    apart = _distances(_renamed(first, pose.skeleton), pose)
+    return bool(
+        pose.found.sum() >= SURE_JOINTS
+        and pose.joints[pose.found, 2].mean() >= SURE_SCORE
+        and np.isfinite(apart).sum() >= LEAST_JOINTS
+        and _median(apart) <= MOST_APART
+    )
 
 
 def _is_known(pose: Pose, people: Sequence[Person]) -> bool:

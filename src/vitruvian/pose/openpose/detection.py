@@ -136,16 +136,22 @@ class OpenPose(OneNetwork):
             look_again: Whether a picture in which nobody is found is read once more, at `CLOSER`:
                 small people then come out, at five times the cost.
         """
-        results = self._detect(images, self.scales)
+        results = self.detect_at(images, self.scales)
         if look_again:
             for place, found in enumerate(results):
                 if all(score < self.options.min_score for _, score in found):
-                    results[place] = self._detect([images[place]], (CLOSER,))[0]
+                    results[place] = self.detect_at([images[place]], (CLOSER,))[0]
         return results
 
-    def _detect(
+    def detect_at(
         self, images: Sequence[NDArray[np.uint8]], scales: Sequence[float]
     ) -> list[list[tuple[Pose, float]]]:
+        """As `detect`, at other scales than the detector's own.
+
+        Args:
+            images: (height, width, 3) RGB uint8, all of one size.
+            scales: Multiples of `height`.
+        """
         found = [self._look(images, scale) for scale in scales]
         with self.timings.stage("group"):
             results = []
