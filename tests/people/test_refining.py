@@ -126,6 +126,10 @@ def test_a_face_alone_becomes_a_person_where_a_body_is():
     large = face((40, 40, 80, 80))
     ((people, faces),) = look_closer(Marks(), [marked(60, 60)], [((), (large,))])
     assert (people, faces) == ((), (large,))
+    # Nor is one whose neck is within the face, as where a face fills the picture.
+    x, y = Marks().detect([marked(60, 60)], [[np.array((30, 20, 90, 100))]])[0][0]["neck"][:2]
+    over = face((x - 10, y - 3, x + 3, y + 3))
+    assert look_closer(Marks(), [marked(60, 60)], [((), (over,))]) == [((), (over,))]
     # Somebody already stands there: it is not found a second time.
     known = person((30, 20, 90, 100), None, nose=(52, 52), neck=(64, 64))
     ((people, faces),) = look_closer(Marks(), [marked(60, 60)], [((known,), (alone,))])

@@ -285,10 +285,12 @@ def _below(face: Face) -> NDArray[np.float32]:
 
 
 def _is_body(pose: Pose, face: Face) -> bool:
-    """Whether enough joints are found, most of them not within the face."""
-    points = pose.joints[pose.found, :2]
-    inside = ((points >= face.box[:2]) & (points <= face.box[2:])).all(axis=1)
-    return len(points) >= FACE_JOINTS and bool(inside.mean() < 0.5)
+    """Whether enough joints are found, and neither most of them nor the neck within the face."""
+    joints, at = pose.joints[:, :2], pose.found
+    inside = at & ((joints >= face.box[:2]) & (joints <= face.box[2:])).all(axis=1)
+    neck = pose.skeleton.index.get("neck")
+    swallowed = neck is not None and bool(inside[neck])
+    return bool(at.sum() >= FACE_JOINTS and inside.sum() < 0.5 * at.sum() and not swallowed)
 
 
 def _is_person(pose: Pose, first: Pose) -> bool:
