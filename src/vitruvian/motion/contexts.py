@@ -85,19 +85,21 @@ class QueueContext(nn.Module):
         self, hidden: Float[Tensor, "people steps hidden"]
     ) -> Float[Tensor, "people steps hidden"]:
         """The context at each step, from the queue as it is then; zeros before the start."""
-        people, steps, size = hidden.shape
-        padded = F.pad(hidden, (0, 0, self.queue - 1, 0))
-        queues = padded.unfold(1, self.queue, 1)  # (people, steps, hidden, queue)
+        steps, queue = hidden.shape[1], self.queue
+        padded = F.pad(hidden, (0, 0, queue - 1, 0))
+        vectors = [padded[:, place : place + steps] for place in range(queue)]
         if self.refine is not None:
-            weight, bias = self.refine.weight, self.refine.bias
-            sides = F.pad(queues, (1, 1))
-            columns = sides.unfold(3, 3, 1).permute(0, 1, 3, 2, 4).reshape(-1, size * 3)
-            refined = F.relu(F.linear(columns, weight.flatten(1), bias))
-            refined = refined.view(people, steps, self.queue, size)
-            queues = queues.transpose(2, 3) + refined
-        else:
-            queues = queues.transpose(2, 3)
-        return self.mix(queues.reshape(people, steps, -1))
+            # The three products of a vector are the same in all queues that it stands in.
+            weight = self.refine.weight.permute(2, 0, 1).flatten(0, 1)
+            before, at, after = F.linear(padded, weight).chunk(3, dim=2)
+            older = at + F.pad(before[:, :-1], (0, 0, 1, 0))
+            newer = F.pad(after[:, 1:], (0, 0, 0, 1))
+            for place, vector in enumerate(vectors):
+                sums = older if place > 0 else at
+                sums = sums + newer if place < queue - 1 else sums
+                refined = F.relu(sums[:, place : place + steps] + self.refine.bias)
+                vectors[place] = vector + refined
+        return self.mix(torch.cat(vectors, dim=2))
 
 
 class SocialContext(nn.Module):
