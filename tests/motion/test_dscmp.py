@@ -199,14 +199,17 @@ def test_many_scenes_at_once_are_five_times_as_fast():
     scene = torch.arange(scenes).repeat_interleave(each)
 
     def seconds(run):
-        times = []
-        for _ in range(3):
-            started = time.perf_counter()
-            run()
-            times.append(time.perf_counter() - started)
-        return min(times)
+        started = time.perf_counter()
+        run()
+        return time.perf_counter() - started
 
-    together = seconds(lambda: system.futures_of(past, scene, 20))
     alone = torch.zeros(each, dtype=torch.long)
-    one = seconds(lambda: [system.futures_of(past[:each], alone, 20) for _ in range(8)]) / 8
+    rounds = [
+        (
+            seconds(lambda: system.futures_of(past, scene, 20)),
+            seconds(lambda: [system.futures_of(past[:each], alone, 20) for _ in range(8)]) / 8,
+        )
+        for _ in range(15)  # the least of many: other tests run beside this one
+    ]
+    together, one = (min(times) for times in zip(*rounds, strict=True))
     assert one * scenes >= 5 * together

@@ -90,15 +90,15 @@ class QueueContext(nn.Module):
         vectors = [padded[:, place : place + steps] for place in range(queue)]
         if self.refine is not None:
             # The three products of a vector are the same in all queues that it stands in.
-            weight = self.refine.weight.permute(2, 0, 1).flatten(0, 1)
-            before, at, after = F.linear(padded, weight).chunk(3, dim=2)
+            weights = self.refine.weight.unbind(2)
+            before, after = (F.linear(padded, weights[side]) for side in (0, 2))
+            at = F.linear(padded, weights[1], self.refine.bias)
             older = at + F.pad(before[:, :-1], (0, 0, 1, 0))
             newer = F.pad(after[:, 1:], (0, 0, 0, 1))
             for place, vector in enumerate(vectors):
                 sums = older if place > 0 else at
                 sums = sums + newer if place < queue - 1 else sums
-                refined = F.relu(sums[:, place : place + steps] + self.refine.bias)
-                vectors[place] = vector + refined
+                vectors[place] = vector + F.relu(sums[:, place : place + steps])
         return self.mix(torch.cat(vectors, dim=2))
 
 
