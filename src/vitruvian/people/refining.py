@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self
@@ -190,7 +190,7 @@ def look_closer(
     doubtful = [[] for _ in images] if doubtful is None else doubtful
     faces = [[face for face in free if face.score >= SURE_FACE] for _, free in found]
     asked = [
-        [pose for pose in own if pose.found.any() and not _is_known(pose, people)]
+        [p for p in own if p.found.any() and not _is_known(p, [one.pose for one in people])]
         for own, (people, _) in zip(doubtful, found, strict=True)
     ]
     boxes = [
@@ -212,24 +212,30 @@ def look_closer(
         given = []
         for face in sure:
             pose = next(own)
-            if _is_body(pose, face) and not _is_known(pose, again):
+            if _is_body(pose, face) and not _is_known(pose, [one.pose for one in again]):
                 again.append(Person(pose.score, person_box(pose, face, size), pose, face))
                 given.append(face)
         left = tuple(face for face in free if not any(face is one for one in given))
-        new: list[Pose] = []
-        for first in firsts:
-            pose = next(own)
-            if _is_person(pose, first) and not _is_known(pose, again):
-                again.append(Person(pose.score, person_box(pose, None, size), pose))
-                new.append(pose)
-        if new:
-            theirs, left = join_faces(new, left)
-            again[-len(new) :] = [
-                replace(person, face=face, box=person_box(person.pose, face, size))
-                for person, face in zip(again[-len(new) :], theirs, strict=True)
-            ]
+        new = _confirmed(firsts, own, again)
+        theirs, left = join_faces(new, left)
+        again += [
+            Person(pose.score, person_box(pose, face, size), pose, face)
+            for pose, face in zip(new, theirs, strict=True)
+        ]
         results.append((tuple(again), left))
     return results
+
+
+def _confirmed(
+    doubtful: Sequence[Pose], poses: Iterable[Pose], people: Sequence[Person]
+) -> list[Pose]:
+    """Of the second look's poses, those of whom was doubtful and is a person; each but once."""
+    new: list[Pose] = []
+    for first, pose in zip(doubtful, poses, strict=True):
+        known = [*(person.pose for person in people), *new]
+        if _is_person(pose, first) and not _is_known(pose, known):
+            new.append(pose)
+    return new
 
 
 def _again(person: Person, pose: Pose, size: tuple[int, int]) -> Person:
@@ -304,10 +310,10 @@ def _is_person(pose: Pose, first: Pose) -> bool:
     )
 
 
-def _is_known(pose: Pose, people: Sequence[Person]) -> bool:
+def _is_known(pose: Pose, known: Sequence[Pose]) -> bool:
     """Whether most of a pose's joints are where somebody's are."""
     return any(
-        (pose.found & person.pose.found).sum() >= LEAST_JOINTS
-        and _median(_distances(person.pose, pose)) < KNOWN_APART
-        for person in people
+        (pose.found & other.found).sum() >= LEAST_JOINTS
+        and _median(_distances(other, pose)) < KNOWN_APART
+        for other in known
     )
