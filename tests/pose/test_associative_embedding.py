@@ -45,6 +45,20 @@ def test_the_tag_loss_by_hand() -> None:
         tag_loss(tags, joints, "min")  # type: ignore[arg-type]
 
 
+def test_tags_that_are_alike_are_pushed_apart_by_max_alone() -> None:
+    """Two people whose tags differ by a thousandth: exp(-d²) is flat there."""
+    joints = torch.tensor([[[[0, 1]], [[1, 1]]]])
+    pushed = {}
+    for kind in ("exp", "max"):
+        tags = torch.tensor([[0.0, 0.001]], requires_grad=True)
+        push, _ = tag_loss(tags, joints, kind)
+        push.sum().backward()
+        assert tags.grad is not None
+        pushed[kind] = abs(float(tags.grad[0, 0]))
+    assert pushed["exp"] < 0.01
+    assert pushed["max"] == pytest.approx(0.5)
+
+
 @pytest.mark.parametrize("people", [1, 2, 5])
 def test_planted_people_are_found(people: int) -> None:
     heatmaps, tags, joints = planted(people)

@@ -13,7 +13,7 @@ at (0.5, 0.5).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -26,6 +26,7 @@ from vitruvian.core.assignment import munkres_assignment
 from vitruvian.core.errors import UnknownNameError
 
 Floats = NDArray[np.floating[Any]]
+TagKind = Literal["exp", "max"]
 
 ORDER = (0, 1, 2, 3, 4, 5, 6, 11, 12, 7, 8, 9, 10, 13, 14, 15, 16)
 """COCO's joints as they are grouped: the trunk before the limbs."""
@@ -34,14 +35,16 @@ ORDER = (0, 1, 2, 3, 4, 5, 6, 11, 12, 7, 8, 9, 10, 13, 14, 15, 16)
 def tag_loss(
     tags: Float[Tensor, "batch pixels"],
     joints: Int[Tensor, "batch people joints 2"],
-    kind: Literal["exp", "max"] = "exp",
+    kind: TagKind = "exp",
 ) -> tuple[Float[Tensor, " batch"], Float[Tensor, " batch"]]:
     """How far the tags of a person differ, and how close different people's means are (eq. 1).
 
     Args:
         tags: All tag maps of a picture, one after the other.
         joints: Place of each labelled joint's tag among them, and 1; or anything, and 0.
-        kind: "exp" pushes means apart by exp(-d²), "max" by 1 - |d| where that is positive.
+        kind: "exp" pushes means apart by exp(-d²), "max" by 1 - |d| where that is positive. The
+            former pushes least where all tags are the same, as they soon are from random numbers;
+            the latter as much as anywhere.
 
     Returns:
         push, 0 where there are less than two people; and pull, 0 where there is none.
@@ -49,8 +52,8 @@ def tag_loss(
     Raises:
         UnknownNameError: there is no such kind.
     """
-    if kind not in ("exp", "max"):
-        raise UnknownNameError("tag loss", kind, ("exp", "max"))
+    if kind not in get_args(TagKind):
+        raise UnknownNameError("tag loss", kind, get_args(TagKind))
     places, labelled = joints[..., 0] * (joints[..., 1] > 0), (joints[..., 1] > 0).to(tags.dtype)
     values = tags.gather(1, places.flatten(1)).view(places.shape)
     number = labelled.sum(dim=-1)

@@ -23,7 +23,7 @@ from vitruvian.core.skeletons import Skeleton, find_skeleton
 from vitruvian.core.system import BackboneSystem, Batch, tell_joints
 from vitruvian.nn.normed_system import NormedSystem
 from vitruvian.nn.norms import NormName
-from vitruvian.pose.associative_embedding import Grouping, parse_people, tag_loss
+from vitruvian.pose.associative_embedding import Grouping, TagKind, parse_people, tag_loss
 from vitruvian.pose.crowd_data import CrowdData
 from vitruvian.pose.heatmap_tensors import mirror_back
 from vitruvian.pose.topdown import Crop
@@ -65,6 +65,7 @@ class BottomUpSystem(BackboneSystem, NormedSystem):
         refine: See `parse_people`.
         push: Weight of pushing tags of different people apart.
         pull: Weight of pulling a person's tags together.
+        tag_kind: By which of the released losses tags are pushed apart; see `tag_loss`.
         mean: What is taken off red, green and blue in [0, 1].
         deviation: What they are divided by.
         backbone: Training begins with this checkpoint of a network without this one's head; None:
@@ -93,6 +94,7 @@ class BottomUpSystem(BackboneSystem, NormedSystem):
         refine: bool = True,
         push: float = 0.001,
         pull: float = 0.001,
+        tag_kind: TagKind = "exp",
         mean: Sequence[float] = MEAN,
         deviation: Sequence[float] = DEVIATION,
         backbone: str | None = None,
@@ -112,6 +114,7 @@ class BottomUpSystem(BackboneSystem, NormedSystem):
         self.input_size = (size, size)  # of training; other pictures have other sizes
         self.flip_test, self.refine = flip_test, refine
         self.weight_of = {"push": push, "pull": pull}
+        self.tag_kind: TagKind = tag_kind
         self.backbone = backbone
         for name, values in (("mean", mean), ("deviation", deviation)):
             tensor = torch.tensor(values).view(1, 3, 1, 1) * 255
@@ -152,9 +155,8 @@ class BottomUpSystem(BackboneSystem, NormedSystem):
                 continue
             places = batch[f"places{stage.stride}"]
             tags = stage.tags.float().expand(-1, len(self.skeleton), -1, -1)
-            for name, value in zip(
-                ("push", "pull"), tag_loss(tags.flatten(1), places), strict=True
-            ):
+            values = tag_loss(tags.flatten(1), places, self.tag_kind)
+            for name, value in zip(("push", "pull"), values, strict=True):
                 terms[name].append(self.weight_of[name] * value.mean())
         return {name: torch.stack(values).sum() for name, values in terms.items() if values}
 
