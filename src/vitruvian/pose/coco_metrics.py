@@ -231,16 +231,14 @@ def _truth(
             "id": place,
             "image_id": number[person["image_id"]],
             "category_id": 1,
-            "keypoints": flat,
+            "keypoints": own,
             "num_keypoints": int(person.get("num_keypoints", count)),
-            "bbox": [float(value) for value in person["bbox"]],
+            "bbox": np.array(person["bbox"], dtype=np.float64),
             "area": float(person["area"]),
             "iscrowd": int(person.get("iscrowd", 0)),
         }
-        for place, (person, flat, count) in enumerate(
-            zip(
-                people, points.reshape(len(people), 3 * len(sigmas)).tolist(), labelled, strict=True
-            ),
+        for place, (person, own, count) in enumerate(
+            zip(people, points.reshape(len(people), 3 * len(sigmas)), labelled, strict=True),
             start=1,
         )
     ]
@@ -249,30 +247,29 @@ def _truth(
 def _found(
     detections: Sequence[Annotation], number: Mapping[Any, int], sigmas: Sequence[float]
 ) -> list[dict[str, Any]]:
-    """Detections likewise; all of them at once, since one by one took longer than the matching."""
+    """Detections likewise; all of them at once, since one by one took longer than the matching.
+
+    Key points and boxes are rows of arrays: Python's garbage collector would look through as many
+    lists again and again.
+    """
     points = _stacked(detections, len(sigmas))
     low = points[..., :2].min(axis=1)
     size = points[..., :2].max(axis=1) - low
-    boxes = np.concatenate([low, size], axis=1).tolist()
-    rows = zip(
-        detections,
-        points.reshape(len(detections), 3 * len(sigmas)).tolist(),
-        boxes,
-        size.prod(axis=1).tolist(),
-        strict=True,
-    )
+    boxes = np.concatenate([low, size], axis=1)
+    flat = points.reshape(len(detections), 3 * len(sigmas))
+    rows = zip(detections, flat, boxes, size.prod(axis=1).tolist(), strict=True)
     return [
         {
             "id": place,
             "image_id": number[detection["image_id"]],
             "category_id": 1,
-            "keypoints": flat,
+            "keypoints": own,
             "score": float(detection["score"]),
             "bbox": box,
             "area": float(detection.get("area", extent)),
             "iscrowd": 0,
         }
-        for place, (detection, flat, box, extent) in enumerate(rows, start=1)
+        for place, (detection, own, box, extent) in enumerate(rows, start=1)
     ]
 
 
