@@ -68,7 +68,9 @@ def write_report(content: Mapping[str, Any], folder: Path) -> None:
     """`pose.md` and `pose.png` from the runs so far."""
     settings = content["settings"]
     trained = [data for data in TESTS if any(f"/{data}/" in key for key in content["runs"])]
-    budgets = " or ".join(f"{settings['epochs'][data]} epochs of {TESTS[data]}" for data in trained)
+    budgets = " or ".join(
+        f"{settings['epochs'][data]} epochs of {TESTS[data]}" for data in trained or TESTS
+    )
     lines = ["# Systems of 2D pose under one protocol", ""]
     lines += paragraph(
         f"PCK@0.2 of the torso in per cent, after {budgets} from random numbers: "

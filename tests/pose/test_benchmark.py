@@ -40,7 +40,7 @@ def run_with(right: str, minutes: float = 6.0) -> dict:
 def content_of(scripts, runs: dict, seeds: int = 1) -> dict:
     size = {"parameters": 0.5, "multiply_adds": 0.4, "milliseconds": 16.0}
     return {
-        "settings": {"epochs": 8, "people": None, "objective": "squared"},
+        "settings": {"epochs": {"lsp": 8, "world": 4}, "people": None, "objective": "squared"},
         "sizes": dict.fromkeys(scripts["pose_methods"].METHODS, size),
         "runs": runs,
         "seeds": seeds,
@@ -94,6 +94,7 @@ def test_report(scripts, tmp_path):
     runs["hgg/crowds/0"] = {"scores": crowd, "seconds": 120, "epochs": 20}
     scripts["pose_report"].write_report(content_of(scripts, runs), tmp_path)
     text = (tmp_path / "pose.md").read_text()
+    assert "after 8 epochs of sport photos or 4 epochs of rendered people from" in text
     assert "| **hourglass, two stacks** | 50.0 | 12.5 | 0.50 | 0.40 | 16.0 | 6.0 |" in text
     assert "| hourglass, four stacks | – | – | – | – | 25.0 |" in text
     assert text.count("not told apart") == 9
@@ -148,7 +149,9 @@ def test_a_run_is_a_function_of_its_seed(scripts, tmp_path, monkeypatch):
     monkeypatch.setattr(pose, "Lsp", lambda _split: people)
     pose.test_people.cache_clear()
     first, second, other = (
-        pose.run("cpm_1", "lsp", seed, {"epochs": 1, "people": None, "objective": "squared"})
+        pose.run(
+            "cpm_1", "lsp", seed, {"epochs": {"lsp": 1}, "people": None, "objective": "squared"}
+        )
         for seed in (0, 0, 1)
     )
     pose.test_people.cache_clear()
