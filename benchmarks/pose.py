@@ -270,7 +270,8 @@ def measure(objective: str) -> dict[str, dict[str, float]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=1)
-    parser.add_argument("--epochs", type=int, help="on either; else 8 of photos, 4 of the world")
+    usual = ", ".join(f"{EPOCHS[data]} of {title}" for data, title in TESTS.items())
+    parser.add_argument("--epochs", type=int, help=f"on either data; else {usual}")
     every = [*METHODS, *CROWDS]
     parser.add_argument("--methods", nargs="*", choices=every, default=every)
     parser.add_argument("--crowd-epochs", type=int, help="of bottom-up systems; as in recipes")

@@ -11,9 +11,9 @@ from torch.nn import functional as F
 
 from vitruvian.core.errors import InputError
 from vitruvian.core.skeletons import COCO17
-from vitruvian.pose.heatmap_tensors import look_otherwise
 from vitruvian.pose.heatmaps import Decoder
 from vitruvian.pose.topdown_system import TopDownSystem
+from vitruvian.pose.views import look_otherwise
 
 WIDTH, HEIGHT = 96, 128
 VIEWS = [[1, 180], [1, 20], [1, -20], [1.25, 0], [0.8, 0]]

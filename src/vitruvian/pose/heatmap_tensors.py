@@ -11,10 +11,6 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 from torch.nn import functional as F
 
-SEEN_OTHERWISE = 0.5
-"""What maps of another view of a crop count, beside 1 of the crop itself. Chosen on 300 training
-photos of LSP extended."""
-
 
 def cell_gaussians(
     points: Float[Tensor, "batch joints 2"], size: tuple[int, int], sigma: float
@@ -76,38 +72,6 @@ def merge_flipped(
     """
     back = mirror_back(mirrored, flip_order)
     return (heatmaps + (shift_right(back) if shift else back)) / 2
-
-
-def look_otherwise(
-    values: Float[Tensor, "batch channels height width"],
-    zoom: float,
-    degrees: float,
-    middle: tuple[float, float],
-) -> Float[Tensor, "batch channels height width"]:
-    """Crops, or maps, seen closer and turned; 0 where nothing is known.
-
-    The way back from (zoom, degrees) is (1 / zoom, -degrees).
-
-    Args:
-        values: Any numbers.
-        zoom: How much longer things become; below 1: shorter.
-        degrees: By which they turn clockwise.
-        middle: (x, y) that stays where it is, as indices.
-    """
-    cosine = math.cos(math.radians(degrees)) / zoom
-    sine = math.sin(math.radians(degrees)) / zoom
-    rows, columns = (
-        torch.arange(side, device=values.device) - center
-        for side, center in zip(values.shape[-2:], middle[::-1], strict=True)
-    )
-    sources = (
-        columns * cosine + rows[:, None] * sine + middle[0],
-        rows[:, None] * cosine - columns * sine + middle[1],
-    )
-    lengths = values.shape[:-3:-1]
-    grid = torch.stack([2 * at / (n - 1) - 1 for at, n in zip(sources, lengths, strict=True)], -1)
-    grid = grid.expand(len(values), -1, -1, -1)
-    return F.grid_sample(values.float(), grid, padding_mode="zeros", align_corners=True)
 
 
 def joints_mse_loss(

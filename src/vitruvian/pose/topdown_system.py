@@ -7,7 +7,6 @@ objective over all of its maps, the flip test, the decoder, scoring on a data se
 from __future__ import annotations
 
 import contextlib
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Self, get_args
@@ -31,15 +30,14 @@ from vitruvian.nn.normed_system import NormedSystem
 from vitruvian.nn.norms import NormName
 from vitruvian.nn.norms.folding import fold_norms
 from vitruvian.pose.heatmap_tensors import (
-    SEEN_OTHERWISE,
     joints_mse_loss,
     likelihood_loss,
     likely_places,
-    look_otherwise,
     merge_flipped,
 )
 from vitruvian.pose.heatmaps import SHIFTED, Decoder, decode_joints
 from vitruvian.pose.topdown import PADDING, Crop, sample_crops
+from vitruvian.pose.views import SEEN_OTHERWISE, check_views, look_otherwise
 
 Channels = Literal["bgr", "rgb"]
 Objective = Literal["squared", "likelihood"]
@@ -370,21 +368,6 @@ class TopDownSystem(BackboneSystem, NormedSystem):
             pose = Pose(self.skeleton, (joints * (score[:, None] > 0)).astype(np.float32))
             people.append(Person(pose.score, np.asarray(box, np.float32), pose, id=number + 1))
         return tuple(people)
-
-
-def check_views(views: Sequence[Sequence[float]]) -> list[tuple[float, float]]:
-    """Views as (zoom, degrees).
-
-    Raises:
-        InputError: one is something else.
-    """
-    for view in views:
-        if len(view) != 2 or not all(map(math.isfinite, view)) or not 0.1 <= view[0] <= 10:
-            raise InputError(
-                f"{list(view)} is no view of a crop: give [zoom, degrees], a zoom of 0.1 to 10, "
-                "for instance [1.25, 0]."
-            )
-    return [(float(zoom), float(degrees)) for zoom, degrees in views]
 
 
 def skeleton_of(joints: int) -> dict[str, str]:
