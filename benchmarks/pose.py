@@ -8,7 +8,7 @@ Bottom-up systems are trained on rendered crowds by their recipes, in `runs/benc
 a run goes on if it was cut off.
 
 Every run is written to `docs/benchmarks/pose.json` once it is done; `pose.md` and `pose.png` beside
-it are made from that file.
+it are made from that file. What bottom-up systems find in the test is drawn there, too.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from torch import Tensor
 from torch.utils.data import default_collate
 from torch.utils.flop_counter import FlopCounterMode
 
+from pose_crowds import run_crowds
 from pose_methods import (
     AUGMENT,
     BATCH,
@@ -51,7 +52,6 @@ from pose_report import bars, write_report
 from vitruvian.core.bench import fix_threads
 from vitruvian.core.files import whole_file
 from vitruvian.core.recipes import find_recipe
-from vitruvian.core.training import BEST, CONFIG, score, train
 from vitruvian.pose.data import TopDownCrops, crop_of
 from vitruvian.pose.datasets.base import PersonAnnotation, PoseDataset
 from vitruvian.pose.datasets.lsp import Lsp
@@ -221,20 +221,6 @@ def test_on(system: TopDownSystem, tests: Tests) -> tuple[dict[str, float], NDAr
     return scores, np.nansum(each, axis=1).astype(np.int64), int((~np.isnan(each)).sum())
 
 
-def run_crowds(method: str, seed: int, epochs: int | None) -> dict[str, Any]:
-    """Train a bottom-up system by its recipe and test it on rendered crowds."""
-    _, recipe, test_options = CROWDS[method]
-    name, file = find_recipe(recipe)
-    folder = RUNS / file.stem / str(seed)
-    options = ["--seed_everything", str(seed)]
-    if epochs:
-        length = str(epochs)
-        options += ["--trainer.max_epochs", length, "--lr_scheduler.init_args.T_max", length]
-    result = train(name, file, folder, options)
-    scores = score(folder / CONFIG, folder / BEST, test_options)
-    return {"scores": scores, "seconds": result["seconds"], "epochs": result["epochs"]}
-
-
 def measure(objective: str) -> dict[str, dict[str, float]]:
     """Method → millions of parameters, billions of multiply-adds, milliseconds a crop.
 
@@ -318,7 +304,8 @@ def main() -> None:
         if arguments.report or key in content["runs"]:
             continue
         if method in CROWDS:
-            content["runs"][key] = run_crowds(method, seed, arguments.crowd_epochs)
+            strip = arguments.out / f"pose_{method}.jpg"
+            content["runs"][key] = run_crowds(method, seed, arguments.crowd_epochs, RUNS, strip)
         else:
             content["runs"][key] = run(method, data, seed, settings)
         print(key, {k: v for k, v in content["runs"][key].items() if k != "right"}, flush=True)

@@ -96,3 +96,10 @@ CROWDS = {
     "part_affinity": ("part affinity fields (OpenPose)", "pose/openpose_world", []),
 }
 """Bottom-up systems: title, recipe, and what is set for the test alone."""
+
+CROWD_CLAIMS = {
+    "Hierarchical graph grouping beats associative embedding": ("ae", "hgg"),
+    "The graph groups the same maps better than their tags": ("hgg_tags", "hgg"),
+    "Tags beat part affinity fields": ("part_affinity", "ae"),
+}
+"""What is asked of them → less, more."""

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import importlib
+import json
 import sys
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from tests.conftest import ROOT
+from vitruvian.core.recipes import find_recipe
+from vitruvian.core.training import BEST, CONFIG, score, train
 from vitruvian.pose.datasets.lsp import Lsp, write_fake_lsp
 
 
@@ -18,7 +22,8 @@ def scripts():
     sys.path.insert(0, str(ROOT / "benchmarks"))
     try:
         yield {
-            name: importlib.import_module(name) for name in ("pose", "pose_report", "pose_methods")
+            name: importlib.import_module(name)
+            for name in ("pose", "pose_crowds", "pose_report", "pose_methods")
         }
     finally:
         sys.path.remove(str(ROOT / "benchmarks"))
@@ -90,17 +95,27 @@ def test_a_gap_is_the_mean_over_seeds_and_its_error_that_over_people(scripts):
 def test_report(scripts, tmp_path):
     runs = {f"{m}/lsp/0": run_with("77") for m in scripts["pose_methods"].METHODS}
     runs["hrnet/world/0"] = run_with("99")
-    crowd = {"ap": 41.0, "ap50": 70.0, "ap75": 40.0, "ar": 50.0}
-    runs["hgg/crowds/0"] = {"scores": crowd, "seconds": 120, "epochs": 20}
+    for method, more in (("ae", 0), ("hgg", 2)):
+        names = ("ap", "ap50", "ap75", "ar", "ap_medium", "ap_large")
+        runs[f"{method}/crowds/0"] = {
+            "scores": dict.fromkeys(names, 40.0 + more),
+            "folds": [39.0 + more, 41.0],
+            "parameters": 2.25,
+            "milliseconds": 99.6,
+            "epochs": 12,
+        }
     scripts["pose_report"].write_report(content_of(scripts, runs), tmp_path)
     text = (tmp_path / "pose.md").read_text()
     assert "after 8 epochs of sport photos or 4 epochs of rendered people from" in text
     assert "| **hourglass, two stacks** | 50.0 | 12.5 | 0.50 | 0.40 | 16.0 | 6.0 |" in text
     assert "| hourglass, four stacks | – | – | – | – | 25.0 |" in text
-    assert text.count("not told apart") == 9
+    assert text.count("not told apart") == 10
     assert text.index("Trained on sport photos") < text.index("Trained on rendered people")
     assert "| **HRNet-W24, one module a stage** | 64.3 | 16.1 |" in text
-    assert "| hierarchical graph grouping | 41.0 | 70.0 | 40.0 | 50.0 | 20 | 2 |" in text
+    cells = "| 42.0 | 42.0 | 42.0 | 42.0 | 42.0 | 42.0 | 2.25 | 100 | 12 |"
+    assert f"| hierarchical graph grouping {cells}" in text
+    assert "embedding | 40.0 → 42.0; +2.0 ± 1.0 | not told apart |" in text
+    assert "![What is found: associative embedding](pose_ae.jpg)" in text
     assert (tmp_path / "pose.png").stat().st_size > 1000
 
 
@@ -164,17 +179,43 @@ def test_a_run_is_a_function_of_its_seed(scripts, tmp_path, monkeypatch):
 
 
 def test_bottom_up_systems_are_trained_by_their_recipes(scripts, tmp_path, monkeypatch):
-    pose, asked = scripts["pose"], []
+    crowds, asked = scripts["pose_crowds"], []
 
     def train(name, _file, folder, options):
         asked.append((name, folder.relative_to(tmp_path).as_posix(), options))
         return {"seconds": 5.0, "epochs": 3}
 
-    monkeypatch.setattr(pose, "RUNS", tmp_path)
-    monkeypatch.setattr(pose, "train", train)
-    monkeypatch.setattr(pose, "score", lambda _config, _best, more: {"ap": float(len(more))})
-    by_graph, by_tags = (pose.run_crowds(method, 4, 3) for method in ("hgg", "hgg_tags"))
+    monkeypatch.setattr(crowds, "train", train)
+    monkeypatch.setattr(
+        crowds, "test", lambda _folder, more, strip: {"scores": {"ap": len(more)}, "strip": strip}
+    )
+    by_graph, by_tags = (
+        crowds.run_crowds(method, 4, 3, tmp_path, tmp_path / "strip.jpg")
+        for method in ("hgg", "hgg_tags")
+    )
     assert asked[0] == asked[1]  # the second one finds the first one's run
     assert asked[0][:2] == ("pose/hgg_world", "hgg_world/4")
     assert asked[0][2][:4] == ["--seed_everything", "4", "--trainer.max_epochs", "3"]
     assert (by_graph["scores"]["ap"], by_tags["scores"]["ap"]) == (0, 2)
+    assert (by_tags["epochs"], by_tags["strip"]) == (3, tmp_path / "strip.jpg")
+
+
+def test_a_bottom_up_system_is_tested_by_pictures_and_parts(scripts, tmp_path, monkeypatch):
+    crowds = scripts["pose_crowds"]
+    monkeypatch.setattr(crowds, "FOLDS", 2)
+    counts = {"train": 2, "validation": 2, "test": 4}
+    options = [
+        *("--data.root", str(tmp_path), "--data.counts", json.dumps(counts)),
+        *("--data.size", "64", "--data.batch_size", "2", "--model.size", "64"),
+        *("--model.widths", "[4,4,4,4,4]", "--model.stem", "[4,4,4]"),
+        *("--trainer.max_epochs", "1", "--trainer.check_val_every_n_epoch", "1"),
+    ]
+    name, file = find_recipe("pose/associative_embedding_world")
+    train(name, file, tmp_path / "run", options)
+    found = crowds.test(tmp_path / "run", [], tmp_path / "strip.jpg")
+    by_command = score(tmp_path / "run" / CONFIG, tmp_path / "run" / BEST)
+    assert found["scores"] == by_command
+    assert len(found["folds"]) == 2
+    assert found["milliseconds"] > 1
+    with Image.open(tmp_path / "strip.jpg") as strip:
+        assert strip.size == (4 * 640 + 3 * 8, 480)

@@ -140,9 +140,10 @@ class HierarchicalGraphGrouping(AssociativeEmbedding):
     def labelled_nodes(
         self, maps: Maps, features: Tensor, batch: Batch, place: int
     ) -> tuple[Nodes, Tensor]:
-        """The candidates of one picture of a batch and its annotated joints, and whose they are.
+        """The candidates of one picture of a batch, and whose they are.
 
-        Without the annotated ones a graph that has not learned yet would see no good pair.
+        Annotated joints that no candidate stands for are added: without them a graph would see no
+        good pair before the heat maps are learned.
         """
         assert maps.tags is not None
         heatmaps, tags = maps.heatmaps[place].float(), maps.tags[place].float()
@@ -156,6 +157,8 @@ class HierarchicalGraphGrouping(AssociativeEmbedding):
         owners = match_candidates(
             points[kinds, candidates], kinds, truth, known, self.skeleton.sigmas
         )
+        matched = owners >= 0
+        known[owners[matched], kinds[matched]] = False
         person, joint = np.nonzero(known)
         cells = np.concatenate([points[kinds, candidates], truth[person, joint]]).astype(np.int64)
         kind = torch.from_numpy(np.concatenate([kinds, joint])).to(features.device)

@@ -97,7 +97,7 @@ class EdgeConvolution(nn.Module):
     ) -> Float[Tensor, "nodes width"]:
         """The nodes' new features."""
         own = nodes.features[:, None].expand(-1, neighbours.shape[1], -1)
-        other = nodes.features[neighbours]
+        other = pick(nodes.features, neighbours)
         near = relations(nodes, torch.arange(len(nodes), device=own.device)[:, None], neighbours)
         return self.message(torch.cat([own, other - own, near], dim=-1)).amax(dim=1)
 
@@ -130,7 +130,7 @@ class GraphLayer(nn.Module):
             nodes = replace(nodes, features=message(nodes, neighbours))
         pairs = free_pairs(nodes.kinds)
         first, second = pairs.unbind(dim=1)
-        one, other = nodes.features[first], nodes.features[second]
+        one, other = pick(nodes.features, first), pick(nodes.features, second)
         between = relations(nodes, first, second).abs()
         edges = self.edge(torch.cat([(one - other).abs(), one + other, between], dim=1))[:, 0]
         merged = merge(
@@ -224,10 +224,16 @@ def relations(
     nodes: Nodes, first: Int[Tensor, "*pairs"], second: Int[Tensor, "*pairs"]
 ) -> Float[Tensor, "*pairs 4"]:
     """From the first node to the second: x, y, length, and difference of tags."""
-    way = nodes.points[second] - nodes.points[first]
+    way = pick(nodes.points, second) - pick(nodes.points, first)
     length = (way.square().sum(dim=-1) + 1e-12).sqrt()
-    apart = nodes.tags[second] - nodes.tags[first]
+    apart = pick(nodes.tags, second) - pick(nodes.tags, first)
     return torch.cat([way, length[..., None], apart[..., None]], dim=-1)
+
+
+def pick(values: Float[Tensor, "nodes ..."], places: Int[Tensor, "*pairs"]) -> Tensor:
+    """`values[places]`, with a gradient that takes a quarter of the time."""
+    picked = values.index_select(0, places.flatten())
+    return picked.view(*places.shape, *values.shape[1:])
 
 
 def nearest(points: Float[Tensor, "nodes 2"], count: int) -> Int[Tensor, "nodes near"]:
@@ -274,17 +280,28 @@ def merge(
 
 def join(nodes: Nodes, groups: Sequence[tuple[int, ...]]) -> Nodes:
     """A node for each group: the greatest features, all kinds, mean place and tag."""
-    places = [list(group) for group in groups]
-    weights = [nodes.scores[place].clamp(min=1e-6)[:, None] for place in places]
-    weighed = zip(places, weights, strict=True)
+    place, group = _members(groups, nodes.points.device)
+    count = len(groups)
+
+    def total(values: Tensor) -> Tensor:
+        return values.new_zeros((count, *values.shape[1:])).index_add(0, group, values[place])
+
+    weights = nodes.scores.clamp(min=1e-6)[:, None]
+    number = total(torch.ones_like(nodes.scores))
+    width = nodes.features.shape[1]
+    features = nodes.features.new_zeros((count, width))
     return Nodes(
-        torch.stack([nodes.features[place].amax(dim=0) for place in places]),
-        torch.stack([nodes.kinds[place].any(dim=0) for place in places]),
-        torch.stack(
-            [(nodes.points[p] * weight).sum(dim=0) / weight.sum() for p, weight in weighed]
+        features.scatter_reduce(
+            0,
+            group[:, None].expand(-1, width),
+            nodes.features[place],
+            "amax",
+            include_self=False,
         ),
-        torch.stack([nodes.scores[place].mean() for place in places]),
-        torch.stack([nodes.tags[place].mean() for place in places]),
+        total(nodes.kinds.to(weights.dtype)) > 0,
+        total(nodes.points * weights) / total(weights),
+        total(nodes.scores) / number,
+        total(nodes.tags) / number,
         [tuple(m for node in group for m in nodes.members[node]) for group in groups],
     )
 
@@ -320,11 +337,11 @@ def graph_losses(
     """
     losses: dict[str, list[Tensor]] = {"edges": [], "macro": []}
     for judgement in judgements:
-        single = torch.stack([_owner(owners, members) for members in judgement.nodes.members])
+        single = _owner_of_each(owners, judgement.nodes.members)
         first, second = judgement.pairs.unbind(dim=1)
         same = (single[first] == single[second]) & (single[first] >= 0)
         losses["edges"].append(balanced(judgement.edges, same))
-        whole = torch.stack([_owner(single, group) for group in judgement.merged])
+        whole = _owner_of_each(single, judgement.merged)
         losses["macro"].append(balanced(judgement.macro, whole >= 0))
     return {name: torch.stack(values).sum() for name, values in losses.items() if values}
 
@@ -338,10 +355,27 @@ def balanced(logits: Float[Tensor, " n"], labels: Bool[Tensor, " n"]) -> Tensor:
     return 0.5 * torch.stack(means).sum() if means else logits.sum() * 0
 
 
-def _owner(owners: Int[Tensor, " n"], places: Sequence[int]) -> Tensor:
-    """The person that all of these belong to, or -1."""
-    found = owners[list(places)]
-    return torch.where((found == found[0]).all(), found[0], -torch.ones_like(found[0]))
+def _owner_of_each(
+    owners: Int[Tensor, " n"], groups: Sequence[tuple[int, ...]]
+) -> Int[Tensor, " groups"]:
+    """The person that all of a group's members belong to, or -1."""
+    place, group = _members(groups, owners.device)
+    none = owners.new_zeros(len(groups))
+    least, most = (
+        none.scatter_reduce(0, group, owners[place], how, include_self=False)
+        for how in ("amin", "amax")
+    )
+    return torch.where(least == most, least, -1)
+
+
+def _members(
+    groups: Sequence[tuple[int, ...]], device: torch.device
+) -> tuple[Int[Tensor, " members"], Int[Tensor, " members"]]:
+    """Every group's members, one group after the other, and the group that each is in."""
+    members = [member for group in groups for member in group]
+    sizes = torch.tensor([len(group) for group in groups], device=device)
+    numbers = torch.arange(len(groups), device=device)
+    return torch.tensor(members, device=device), numbers.repeat_interleave(sizes)
 
 
 def match_candidates(

@@ -158,6 +158,8 @@ class LightweightOpenPose(nn.Module):
             for _ in range(4):
                 blocks.append(RefinementBlock(width, width))
             self.refinement_stages.append(Stage(blocks, width, width, maps))
+        # In which a step of training on a processor takes four fifths of the time.
+        self.to(memory_format=torch.channels_last)
 
     def forward(
         self, image: Float[Tensor, "batch 3 height width"]

@@ -1,0 +1,114 @@
+"""The part of `benchmarks/pose.py` for bottom-up systems: each trained by its recipe on crowds."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from lightning.pytorch import Callback
+from numpy.typing import NDArray
+
+from pose_methods import CROWDS
+from vitruvian.core.drawing import draw_pose
+from vitruvian.core.files import whole_file
+from vitruvian.core.recipes import find_recipe
+from vitruvian.core.records import Pose
+from vitruvian.core.training import BEST, CONFIG, make_cli, train
+from vitruvian.pose.crowd_data import Pictures
+
+Found = dict[int, tuple[NDArray[np.float32], NDArray[np.float32]]]
+
+FOLDS = 10
+"""Parts of the test, whose spread tells what a gap is worth."""
+SHOWN, LARGER = 4, 2
+"""So many of the test's pictures are drawn, so much larger."""
+GAP = 8
+
+
+class Watch(Callback):
+    """What a test finds in each picture, and the processor's seconds that it takes."""
+
+    def __init__(self) -> None:
+        self.found: Found = {}
+        self.seconds = 0.0
+
+    def on_test_epoch_start(self, *_: Any) -> None:
+        """Start the clock."""
+        self.seconds = -time.process_time()
+
+    def on_test_epoch_end(self, _trainer: Any, system: Any) -> None:
+        """Stop it, before anything is scored."""
+        self.seconds += time.process_time()
+        self.found = dict(system.scored)
+
+
+def run_crowds(method: str, seed: int, epochs: int | None, runs: Path, strip: Path) -> dict:
+    """Train a bottom-up system by its recipe and test it on rendered crowds.
+
+    Args:
+        method: Of `CROWDS`.
+        seed: Of the training.
+        epochs: As many; None: the recipe's.
+        runs: The folder of all runs; one that is there goes on, or is done.
+        strip: The picture that is drawn of what is found.
+    """
+    _, recipe, test_options = CROWDS[method]
+    name, file = find_recipe(recipe)
+    folder = runs / file.stem / str(seed)
+    options = ["--seed_everything", str(seed)]
+    if epochs:
+        length = str(epochs)
+        options += ["--trainer.max_epochs", length, "--lr_scheduler.init_args.T_max", length]
+    result = train(name, file, folder, options)
+    tested = test(folder, test_options, strip)
+    return {**tested, "seconds": result["seconds"], "epochs": result["epochs"]}
+
+
+def test(folder: Path, options: Sequence[str], strip: Path) -> dict[str, Any]:
+    """Scores of a run's best weights, of all pictures and of each fold, and what they cost."""
+    watch = Watch()
+    cli = make_cli(
+        folder / CONFIG,
+        options,
+        callbacks=[watch],
+        enable_checkpointing=False,
+        enable_model_summary=False,
+        logger=False,
+    )
+    cli.model.load_network(folder / BEST)
+    scores = cli.trainer.test(cli.model, datamodule=cli.datamodule, verbose=False)[0]
+    pictures = cli.datamodule.pictures("test")
+    folds = [
+        pictures.evaluate(
+            {index: watch.found[index] for index in watch.found if index % FOLDS == k}
+        )
+        for k in range(FOLDS)
+    ]
+    draw_strip(pictures, watch.found, strip)
+    return {
+        "scores": {key.removeprefix("test/"): round(float(v), 3) for key, v in scores.items()},
+        "folds": [round(fold["ap"], 3) for fold in folds],
+        "parameters": round(sum(each.numel() for each in cli.model.parameters()) / 1e6, 3),
+        "milliseconds": round(1e3 * watch.seconds / len(watch.found), 1),
+    }
+
+
+def draw_strip(pictures: Pictures, found: Found, file: Path) -> None:
+    """The first pictures of the test, each with its surest people, as many as there are."""
+    tiles = []
+    for index in range(SHOWN):
+        image = np.ascontiguousarray(pictures.picture(index))
+        image = cv2.resize(image, None, fx=LARGER, fy=LARGER, interpolation=cv2.INTER_CUBIC)
+        joints, scores = found[index]
+        for place in np.argsort(-scores, kind="stable")[: len(pictures.groups[index][1])]:
+            scaled = joints[place] * np.array([LARGER, LARGER, 1], dtype=np.float32)
+            draw_pose(image, Pose(pictures.people.skeleton, scaled), 3)
+        tiles += [image, np.full((len(image), GAP, 3), 255, dtype=np.uint8)]
+    with whole_file(file) as part:
+        good, data = cv2.imencode(".jpg", np.hstack(tiles[:-1])[..., ::-1])
+        assert good
+        part.write_bytes(data.tobytes())
