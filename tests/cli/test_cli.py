@@ -14,6 +14,7 @@ from PIL import Image
 import vitruvian
 from vitruvian.cli import VERBS, main
 from vitruvian.cli.output import print_json, run_safely
+from vitruvian.core.card import cards
 from vitruvian.core.errors import InputError
 
 
@@ -77,6 +78,19 @@ def test_systems_as_json_is_the_last_line(capsys):
     assert code == 0
     found = json.loads(out.splitlines()[-1])
     assert found["pose/simple_baseline"]["paper"]["year"] == 2018
+
+
+def test_every_name_is_listed_whole(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    code, listed, _ = run(capsys, "systems")
+    assert code == 0
+    assert {card.path for card in cards().values()} <= set(listed.split())
+    assert "…" not in listed
+    code, weights, _ = run(capsys, "weights", "list")
+    assert code == 0
+    names = {entry.name for card in cards().values() for entry in card.weights}
+    assert names <= set(weights.split())
+    assert names <= set(listed.replace(",", " ").split())
 
 
 def test_systems_tells_one(capsys):

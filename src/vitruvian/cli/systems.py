@@ -42,15 +42,17 @@ def systems(
 
 def _list() -> None:
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
 
-    table = Table("System", "What", "Paper", "Recipes", "Weights", box=None, pad_edge=False)
+    # Names are there to be copied: the other columns give way.
+    longest = max(len(entry.name) for card in cards().values() for entry in card.weights)
+    system, weights = Column("System", no_wrap=True), Column("Weights", width=longest)
+    table = Table(system, "What", "Paper", weights, box=None, pad_edge=False)
     for card in cards().values():
         table.add_row(
             card.path,
             card.task,
             f"{card.paper.venue} {card.paper.year}",
-            str(len(card.recipes) or "–"),
             ", ".join(entry.name for entry in card.weights) or "train or import",
         )
     Console().print(table)

@@ -31,9 +31,10 @@ def list_weights(
         return
 
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
 
-    table = Table("System", "Name", "Tier", "Licence", "Trained on", box=None, pad_edge=False)
+    system, name = (Column(title, no_wrap=True) for title in ("System", "Name"))
+    table = Table(system, name, "Tier", "Licence", "Trained on", box=None, pad_edge=False)
     for card in cards().values():
         for entry in card.weights:
             table.add_row(card.path, entry.name, entry.tier, entry.licence, entry.trained_on)
