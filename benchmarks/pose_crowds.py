@@ -56,15 +56,18 @@ def run_crowds(method: str, seed: int, epochs: int | None, runs: Path, strip: Pa
         runs: The folder of all runs; one that is there goes on, or is done.
         strip: The picture that is drawn of what is found.
     """
-    _, recipe, test_options = CROWDS[method]
-    name, file = find_recipe(recipe)
-    folder = runs / file.stem / str(seed)
-    options = ["--seed_everything", str(seed)]
+    crowd = CROWDS[method]
+    name, file = find_recipe(crowd.recipe)
+    folder = runs / crowd.run / str(seed)
+    options = ["--seed_everything", str(seed), *crowd.training]
+    if crowd.base:
+        base = runs / CROWDS[crowd.base].run / str(seed) / BEST
+        options += ["--model.backbone", str(base)]
     if epochs:
         length = str(epochs)
         options += ["--trainer.max_epochs", length, "--lr_scheduler.init_args.T_max", length]
     result = train(name, file, folder, options)
-    tested = test(folder, test_options, strip)
+    tested = test(folder, crowd.test, strip)
     return {**tested, "seconds": result["seconds"], "epochs": result["epochs"]}
 
 

@@ -168,8 +168,10 @@ def crowds_table(content: Mapping[str, Any]) -> list[str]:
         cells = [f"{statistics.fmean(run['scores'][name] for run in runs):.1f}" for name in names]
         cells.append(f"{runs[0]['parameters']:.2f}")
         cells.append(f"{statistics.fmean(run['milliseconds'] for run in runs):.0f}")
-        cells.append(f"{runs[0]['epochs']}")
-        lines.append(f"| {CROWDS[method][0]} | {' | '.join(cells)} |")
+        base = CROWDS[method].base
+        before = f"{found[base][0]['epochs']} + " if base in found else ""
+        cells.append(f"{before}{runs[0]['epochs']}")
+        lines.append(f"| {CROWDS[method].title} | {' | '.join(cells)} |")
     rows = [
         (asked, *crowd_gap(found[less], found[more]))
         for asked, (less, more) in CROWD_CLAIMS.items()
@@ -181,7 +183,7 @@ def crowds_table(content: Mapping[str, Any]) -> list[str]:
         lines += ["", *paragraph("± is the standard error over ten parts of the test's pictures.")]
     lines += ["", "The test's first pictures; as many people as there are, the surest ones:"]
     for method in found:
-        title = CROWDS[method][0]
+        title = CROWDS[method].title
         lines += ["", f"{title}:", "", f"![What is found: {title}](pose_{method}.jpg)"]
     return lines
 

@@ -95,7 +95,7 @@ def test_a_gap_is_the_mean_over_seeds_and_its_error_that_over_people(scripts):
 def test_report(scripts, tmp_path):
     runs = {f"{m}/lsp/0": run_with("77") for m in scripts["pose_methods"].METHODS}
     runs["hrnet/world/0"] = run_with("99")
-    for method, more in (("ae", 0), ("hgg", 2)):
+    for method, more in (("ae", 0), ("ae_on", 0), ("hgg", 2)):
         names = ("ap", "ap50", "ap75", "ar", "ap_medium", "ap_large")
         runs[f"{method}/crowds/0"] = {
             "scores": dict.fromkeys(names, 40.0 + more),
@@ -112,9 +112,9 @@ def test_report(scripts, tmp_path):
     assert text.count("not told apart") == 10
     assert text.index("Trained on sport photos") < text.index("Trained on rendered people")
     assert "| **HRNet-W24, one module a stage** | 64.3 | 16.1 |" in text
-    cells = "| 42.0 | 42.0 | 42.0 | 42.0 | 42.0 | 42.0 | 2.25 | 100 | 12 |"
+    cells = "| 42.0 | 42.0 | 42.0 | 42.0 | 42.0 | 42.0 | 2.25 | 100 | 12 + 12 |"
     assert f"| hierarchical graph grouping {cells}" in text
-    assert "embedding | 40.0 → 42.0; +2.0 ± 1.0 | not told apart |" in text
+    assert "beats associative embedding | 40.0 → 42.0; +2.0 ± 1.0 | not told apart |" in text
     assert "![What is found: associative embedding](pose_ae.jpg)" in text
     assert (tmp_path / "pose.png").stat().st_size > 1000
 
@@ -194,8 +194,10 @@ def test_bottom_up_systems_are_trained_by_their_recipes(scripts, tmp_path, monke
         for method in ("hgg", "hgg_tags")
     )
     assert asked[0] == asked[1]  # the second one finds the first one's run
-    assert asked[0][:2] == ("pose/hgg_world", "hgg_world/4")
-    assert asked[0][2][:4] == ["--seed_everything", "4", "--trainer.max_epochs", "3"]
+    assert asked[0][:2] == ("pose/hgg_world", "hgg/4")
+    base = str(tmp_path / "ae" / "4" / BEST)
+    assert asked[0][2][:4] == ["--seed_everything", "4", "--model.backbone", base]
+    assert asked[0][2][4:6] == ["--trainer.max_epochs", "3"]
     assert (by_graph["scores"]["ap"], by_tags["scores"]["ap"]) == (0, 2)
     assert (by_tags["epochs"], by_tags["strip"]) == (3, tmp_path / "strip.jpg")
 

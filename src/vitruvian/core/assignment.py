@@ -74,12 +74,15 @@ def munkres_assignment(costs: NDArray[np.floating[Any]]) -> list[int]:
     table[:rows, :columns] = costs
     table -= table.min(axis=1, keepdims=True)
     starred, primed = np.full(size, -1), np.full(size, -1)  # the column in each row
+    free = np.ones(size, dtype=bool)
     for row in range(size):
-        free = (table[row] == 0) & ~np.isin(np.arange(size), starred)
-        starred[row] = free.argmax() if free.any() else -1
+        zeros = (table[row] == 0) & free
+        if zeros.any():
+            starred[row] = zeros.argmax()
+            free[starred[row]] = False
     while (starred < 0).any():
-        covered_rows = np.zeros(size, dtype=bool)
-        covered_columns = np.isin(np.arange(size), starred)
+        covered_rows, covered_columns = np.zeros((2, size), dtype=bool)
+        covered_columns[starred[starred >= 0]] = True
         primed[:] = -1
         row = column = 0
         while True:

@@ -250,9 +250,9 @@ def refine_people(people: Floats, heatmaps: Floats, tags: Floats) -> NDArray[np.
         mean = every[np.flatnonzero(found), y, x].mean(axis=0)
         missing = np.flatnonzero(person[:, 2] == 0)
         # With a single map for all joints the distance is the same for all.
-        distance = np.round(np.sqrt(((tags - mean) ** 2).sum(axis=-1)))
-        distance = np.broadcast_to(distance, (joints, height, width))
-        fit = (heatmaps[missing] - distance[missing]).reshape(len(missing), height * width)
+        sought = tags[missing] if len(tags) > 1 else tags
+        distance = np.round(np.sqrt(((sought - mean) ** 2).sum(axis=-1)))
+        fit = (heatmaps[missing] - distance).reshape(len(missing), height * width)
         for joint, place in zip(missing, fit.argmax(axis=1), strict=True):
             row, column = divmod(int(place), width)
             value = heatmaps[joint, row, column]
