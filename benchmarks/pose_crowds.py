@@ -13,11 +13,13 @@ from lightning.pytorch import Callback
 from numpy.typing import NDArray
 
 from pose_methods import CROWDS
+from vitruvian.core.card import find_card
 from vitruvian.core.drawing import draw_pose
 from vitruvian.core.files import whole_file
 from vitruvian.core.recipes import find_recipe
 from vitruvian.core.records import Pose
 from vitruvian.core.training import BEST, CONFIG, make_cli, train
+from vitruvian.core.weights import find_weights
 from vitruvian.pose.crowd_data import Pictures
 
 Found = dict[int, tuple[NDArray[np.float32], NDArray[np.float32]]]
@@ -47,7 +49,7 @@ class Watch(Callback):
 
 
 def run_crowds(method: str, seed: int, epochs: int | None, runs: Path, strip: Path) -> dict:
-    """Train a bottom-up system by its recipe and test it on rendered crowds.
+    """Train a bottom-up system by its recipe, if it is to be trained, and test it on crowds.
 
     Args:
         method: Of `CROWDS`.
@@ -58,6 +60,8 @@ def run_crowds(method: str, seed: int, epochs: int | None, runs: Path, strip: Pa
     """
     crowd = CROWDS[method]
     name, file = find_recipe(crowd.recipe)
+    if not crowd.run:
+        return {**test(file, None, crowd.test, strip), "epochs": 0}
     folder = runs / crowd.run / str(seed)
     options = ["--seed_everything", str(seed), *crowd.training]
     if crowd.base:
@@ -67,22 +71,31 @@ def run_crowds(method: str, seed: int, epochs: int | None, runs: Path, strip: Pa
         length = str(epochs)
         options += ["--trainer.max_epochs", length, "--lr_scheduler.init_args.T_max", length]
     result = train(name, file, folder, options)
-    tested = test(folder, crowd.test, strip)
+    tested = test(folder / CONFIG, folder / BEST, crowd.test, strip)
     return {**tested, "seconds": result["seconds"], "epochs": result["epochs"]}
 
 
-def test(folder: Path, options: Sequence[str], strip: Path) -> dict[str, Any]:
-    """Scores of a run's best weights, of all pictures and of each fold, and what they cost."""
+def test(
+    recipe: Path, checkpoint: Path | None, options: Sequence[str], strip: Path
+) -> dict[str, Any]:
+    """Scores of all pictures and of each fold, and what they cost.
+
+    Args:
+        recipe: Or the settings of a run.
+        checkpoint: None: the weights that are embedded for this system.
+        options: Settings.
+        strip: As in `run_crowds`.
+    """
     watch = Watch()
     cli = make_cli(
-        folder / CONFIG,
+        recipe,
         options,
         callbacks=[watch],
         enable_checkpointing=False,
         enable_model_summary=False,
         logger=False,
     )
-    cli.model.load_network(folder / BEST)
+    cli.model.load_network(checkpoint or find_weights(find_card(cli.model.card_name)).file)
     scores = cli.trainer.test(cli.model, datamodule=cli.datamodule, verbose=False)[0]
     pictures = cli.datamodule.pictures("test")
     folds = [

@@ -97,7 +97,8 @@ class Crowd:
     Attributes:
         title: Of its row.
         recipe: Its name.
-        run: The folder of its run; systems that differ in their test alone share one.
+        run: The folder of its run; systems that differ in their test alone share one. Without a
+            run it is the system's embedded weights that are tested.
         base: The method whose best weights it begins with; None: random numbers.
         training: Settings.
         test: Settings.
@@ -105,7 +106,7 @@ class Crowd:
 
     title: str
     recipe: str
-    run: str
+    run: str = ""
     base: str | None = None
     training: tuple[str, ...] = ()
     test: tuple[str, ...] = ()
@@ -126,6 +127,14 @@ CROWDS = {
     ),
     "hgg": Crowd("hierarchical graph grouping", *_GRAPH),
     "hgg_tags": Crowd("its maps, grouped by tags", *_GRAPH, test=("--model.group_by", "tags")),
+    "embedded": Crowd(
+        "for comparison: the embedded OpenPose, trained on COCO",
+        "pose/openpose_world",
+        test=(
+            *("--model.kind", "mobilenet", "--data.kind", "mobilenet", "--model.network", "{}"),
+            *("--model.height", "480"),
+        ),
+    ),
 }
 """Bottom-up systems. What begins with other weights comes after them."""
 

@@ -170,7 +170,7 @@ def crowds_table(content: Mapping[str, Any]) -> list[str]:
         cells.append(f"{statistics.fmean(run['milliseconds'] for run in runs):.0f}")
         base = CROWDS[method].base
         before = f"{found[base][0]['epochs']} + " if base in found else ""
-        cells.append(f"{before}{runs[0]['epochs']}")
+        cells.append(f"{before}{runs[0]['epochs'] or '–'}")
         lines.append(f"| {CROWDS[method].title} | {' | '.join(cells)} |")
     rows = [
         (asked, *crowd_gap(found[less], found[more]))

@@ -187,7 +187,7 @@ def test_bottom_up_systems_are_trained_by_their_recipes(scripts, tmp_path, monke
 
     monkeypatch.setattr(crowds, "train", train)
     monkeypatch.setattr(
-        crowds, "test", lambda _folder, more, strip: {"scores": {"ap": len(more)}, "strip": strip}
+        crowds, "test", lambda _, best, more, to: {"ap": len(more), "best": best, "strip": to}
     )
     by_graph, by_tags = (
         crowds.run_crowds(method, 4, 3, tmp_path, tmp_path / "strip.jpg")
@@ -198,8 +198,12 @@ def test_bottom_up_systems_are_trained_by_their_recipes(scripts, tmp_path, monke
     base = str(tmp_path / "ae" / "4" / BEST)
     assert asked[0][2][:4] == ["--seed_everything", "4", "--model.backbone", base]
     assert asked[0][2][4:6] == ["--trainer.max_epochs", "3"]
-    assert (by_graph["scores"]["ap"], by_tags["scores"]["ap"]) == (0, 2)
+    assert (by_graph["ap"], by_tags["ap"]) == (0, 2)
+    assert by_tags["best"] == tmp_path / "hgg" / "4" / BEST
     assert (by_tags["epochs"], by_tags["strip"]) == (3, tmp_path / "strip.jpg")
+    embedded = crowds.run_crowds("embedded", 4, 3, tmp_path, tmp_path / "strip.jpg")
+    assert len(asked) == 2
+    assert (embedded["best"], embedded["epochs"]) == (None, 0)
 
 
 def test_a_bottom_up_system_is_tested_by_pictures_and_parts(scripts, tmp_path, monkeypatch):
@@ -214,8 +218,9 @@ def test_a_bottom_up_system_is_tested_by_pictures_and_parts(scripts, tmp_path, m
     ]
     name, file = find_recipe("pose/associative_embedding_world")
     train(name, file, tmp_path / "run", options)
-    found = crowds.test(tmp_path / "run", [], tmp_path / "strip.jpg")
-    by_command = score(tmp_path / "run" / CONFIG, tmp_path / "run" / BEST)
+    settings, best = tmp_path / "run" / CONFIG, tmp_path / "run" / BEST
+    found = crowds.test(settings, best, [], tmp_path / "strip.jpg")
+    by_command = score(settings, best)
     assert found["scores"] == by_command
     assert len(found["folds"]) == 2
     assert found["milliseconds"] > 1
