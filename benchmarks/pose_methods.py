@@ -113,7 +113,7 @@ class Crowd:
 
 
 _GRAPH = ("pose/hgg_world", "hgg", "ae")
-_AS_LONG = ("--trainer.max_epochs", "4", "--lr_scheduler.init_args.T_max", "4")
+_GONE_ON = ("--trainer.max_epochs", "4", "--lr_scheduler.init_args.T_max", "4")
 
 CROWDS = {
     "ae": Crowd("associative embedding", "pose/associative_embedding_world", "ae"),
@@ -123,7 +123,7 @@ CROWDS = {
         "pose/associative_embedding_world",
         "ae_on",
         "ae",
-        (*_AS_LONG, "--optimizer.init_args.lr", "0.0005"),
+        _GONE_ON,
     ),
     "hgg": Crowd("hierarchical graph grouping", *_GRAPH),
     "hgg_tags": Crowd("its maps, grouped by tags", *_GRAPH, test=("--model.group_by", "tags")),

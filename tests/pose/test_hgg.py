@@ -53,12 +53,13 @@ def planted(people: int, seed: int = 0, joints: int = 17) -> tuple[Nodes, torch.
     return nodes, owner
 
 
-def test_the_strongest_edges_merge_and_no_person_gets_a_joint_twice() -> None:
+def test_the_strongest_mean_edges_merge_and_no_person_gets_a_joint_twice() -> None:
     kinds = np.eye(3, dtype=bool)[[0, 1, 1, 2]]
     pairs = np.array([[0, 1], [0, 2], [0, 3], [1, 3], [2, 3]])
     assert merge(kinds, pairs, np.array([0.6, 0.9, 0.2, 0.8, 0.3])) == [(0, 2), (1, 3)]
     assert merge(kinds, pairs, np.array([0.6, 0.9, 0.7, 0.8, 0.3])) == [(0, 2), (1, 3)]
-    assert merge(kinds, pairs, np.array([0.9, 0.9, 0.7, 0.1, 0.3])) == [(0, 1, 3), (2,)]
+    assert merge(kinds, pairs, np.array([0.9, 0.9, 0.7, 0.1, 0.3])) == [(0, 1), (2,), (3,)]
+    assert merge(kinds, pairs, np.array([0.9, 0.9, 0.8, 0.4, 0.3])) == [(0, 1, 3), (2,)]
     assert merge(kinds, pairs, np.full(5, 0.5)) == [(0,), (1,), (2,), (3,)]
     assert merge(kinds[:0], pairs[:0], np.zeros(0)) == []
 
@@ -104,12 +105,16 @@ def test_edges_and_macro_nodes_are_labelled_by_hand() -> None:
     pairs = torch.tensor([[0, 1], [0, 2], [1, 2]])
     edges, macro = torch.tensor([1.0, 2.0, 3.0]), torch.tensor([0.5, -1.0])
     judged = Judgement(nodes, pairs, edges, [(0, 1), (2,)], macro)
-    losses = graph_losses([judged], torch.tensor([4, 4, -1]))
     softplus = torch.nn.functional.softplus
+    losses = graph_losses([judged], torch.tensor([4, 4, -1]))
     expected = 0.5 * (softplus(-edges[0]) + softplus(edges[1:]).mean())
     assert losses["edges"].item() == pytest.approx(expected.item())
     expected = 0.5 * (softplus(-macro[0]) + softplus(macro[1]))
     assert losses["macro"].item() == pytest.approx(expected.item())
+    losses = graph_losses([judged], torch.tensor([4, -1, 5]))  # a joint and nobody's; another's
+    assert losses["macro"].item() == pytest.approx(0.5 * softplus(-macro).mean().item())
+    losses = graph_losses([judged], torch.tensor([4, 5, -1]))  # two people's
+    assert losses["macro"].item() == pytest.approx(0.5 * softplus(macro).mean().item())
     lone = graph_losses([judged], torch.tensor([-1, -1, -1]))["edges"]
     assert lone.item() == pytest.approx(0.5 * softplus(edges).mean().item())
 
@@ -117,11 +122,14 @@ def test_edges_and_macro_nodes_are_labelled_by_hand() -> None:
 def test_a_candidate_stands_for_the_nearest_joint_of_its_kind() -> None:
     people = np.array([[[10, 10], [20, 30]], [[40, 10], [50, 30]]], dtype=float)
     labelled = np.array([[True, True], [True, False]])
-    points = np.array([[10.2, 10], [11, 10], [40, 10], [50, 30], [20, 30]])
+    points = np.array([[10.2, 10], [12, 10], [40, 10], [50, 30], [20, 30]])
     owners = match_candidates(points, np.array([0, 0, 0, 1, 1]), people, labelled, (0.05, 0.05))
     assert owners.tolist() == [0, -1, 1, -1, 0]
     owners = match_candidates(points[:0], np.zeros(0, int), people, labelled, (0.05, 0.05))
     assert owners.shape == (0,)
+    tiny = people[:1] / 10  # of whom a cell is more than a joint may be off
+    owners = match_candidates(tiny[0] + [1, 0], np.arange(2), tiny, labelled[:1], (0.05, 0.05))
+    assert owners.tolist() == [0, 0]
 
 
 def test_features_are_read_where_the_joint_lies() -> None:

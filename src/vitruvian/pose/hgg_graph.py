@@ -28,6 +28,8 @@ ACCEPTED = 0.5
 """Edges above it merge; macro nodes below it are taken apart again."""
 MATCHED = 0.5
 """What a candidate's similarity with an annotated joint must exceed to stand for it."""
+CELL = 1.0
+"""Deviation of a place in a map, in its cells, that is forgiven to a joint of any size."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ class Judgement:
         pairs: (pairs, 2): first < second, of nodes that have no kind of joint in common.
         edges: (pairs,): logit that both are of one person.
         merged: What became of them: each new node's nodes.
-        macro: (len(merged),): logit that all joints of a new node are of one person.
+        macro: (len(merged),): logit that the joints of a new node are of one person.
     """
 
     nodes: Nodes
@@ -251,30 +253,37 @@ def free_pairs(kinds: Bool[Tensor, "nodes joints"]) -> Int[Tensor, "pairs 2"]:
 def merge(
     kinds: NDArray[np.bool_], pairs: NDArray[np.int64], strengths: NDArray[np.floating]
 ) -> list[tuple[int, ...]]:
-    """Unite nodes along the strongest edges, never two that have a kind of joint in common.
+    """Unite the two groups of nodes between which the mean edge is strongest, again and again.
+
+    Two groups that have a kind of joint in common stay apart. One wrong edge does not unite two
+    people, as it would if the strongest one between them decided.
 
     Args:
         kinds: (nodes, joints).
-        pairs: (pairs, 2).
-        strengths: (pairs,) in [0, 1]; those of `ACCEPTED` or less do not count. Of equal ones the
-            first pair goes first.
+        pairs: (pairs, 2): those without a kind in common.
+        strengths: (pairs,) in [0, 1]; groups with a mean of `ACCEPTED` or less stay apart. Of
+            equal ones the first groups go first.
 
     Returns:
         The nodes of each group, in order of their first one; every node is in one.
     """
     groups = [[node] for node in range(len(kinds))]
-    owner = list(range(len(kinds)))
-    held = [int.from_bytes(row.tobytes()) for row in np.packbits(kinds, axis=1)]
-    order = np.argsort(-strengths, kind="stable")
-    for one, other in pairs[order[strengths[order] > ACCEPTED]].tolist():
-        first, second = sorted((owner[one], owner[other]))
-        if first == second or held[first] & held[second]:
-            continue
-        held[first] |= held[second]
-        for node in groups[second]:
-            owner[node] = first
+    total, free = np.zeros((2, len(kinds), len(kinds)))
+    for one, other in (pairs.T, pairs.T[::-1]):
+        total[one, other] = strengths
+        free[one, other] = 1
+    sizes, mean = np.ones(len(kinds)), total * free
+    while mean.size and mean.max() > ACCEPTED:
+        first, second = (int(place) for place in divmod(mean.argmax(), len(kinds)))
         groups[first] += groups[second]
         groups[second] = []
+        sizes[first] += sizes[second]
+        total[first] += total[second]
+        free[first] *= free[second]
+        total[:, first], free[:, second], free[second] = total[first], 0, 0
+        free[:, first] = free[first]
+        mean[first] = mean[:, first] = total[first] * free[first] / (sizes[first] * sizes)
+        mean[second] = mean[:, second] = 0
     return [tuple(sorted(group)) for group in groups if group]
 
 
@@ -331,18 +340,22 @@ def graph_losses(
 ) -> dict[str, Tensor]:
     """`edges` and `macro`: cross-entropies of every layer, each label with half of the weight.
 
+    A node that holds joints of one person and candidates that stand for nobody's joint is that
+    person's; an edge or a macro node with joints of two people is wrong, and so is one of nobody.
+
     Args:
         judgements: Of the layers.
         owners: The person that each candidate belongs to; -1: none.
     """
     losses: dict[str, list[Tensor]] = {"edges": [], "macro": []}
     for judgement in judgements:
-        single = _owner_of_each(owners, judgement.nodes.members)
+        members = judgement.nodes.members
+        single = _owner_of_each(owners, members)
         first, second = judgement.pairs.unbind(dim=1)
         same = (single[first] == single[second]) & (single[first] >= 0)
         losses["edges"].append(balanced(judgement.edges, same))
-        whole = _owner_of_each(single, judgement.merged)
-        losses["macro"].append(balanced(judgement.macro, whole >= 0))
+        united = [tuple(m for node in group for m in members[node]) for group in judgement.merged]
+        losses["macro"].append(balanced(judgement.macro, _owner_of_each(owners, united) >= 0))
     return {name: torch.stack(values).sum() for name, values in losses.items() if values}
 
 
@@ -358,9 +371,11 @@ def balanced(logits: Float[Tensor, " n"], labels: Bool[Tensor, " n"]) -> Tensor:
 def _owner_of_each(
     owners: Int[Tensor, " n"], groups: Sequence[tuple[int, ...]]
 ) -> Int[Tensor, " groups"]:
-    """The person that all of a group's members belong to, or -1."""
+    """The one person that a group's members belong to, but for members of nobody; -1: none."""
     place, group = _members(groups, owners.device)
-    none = owners.new_zeros(len(groups))
+    known = owners[place] >= 0
+    place, group = place[known], group[known]
+    none = owners.new_full((len(groups),), -1)
     least, most = (
         none.scatter_reduce(0, group, owners[place], how, include_self=False)
         for how in ("amin", "amax")
@@ -387,11 +402,12 @@ def match_candidates(
 ) -> NDArray[np.int64]:
     """The annotated person that each candidate stands for, one candidate a joint; -1: none.
 
-    A candidate matches a joint of its kind where exp(-d² / (2 s² (2σ)²)) > `MATCHED`; s² is 0.53
-    of the box around the person's joints.
+    A candidate matches a joint of its kind where exp(-d² / 2 (s² (2σ)² + c²)) > `MATCHED`; s² is
+    0.53 of the box around the person's joints, and c is `CELL`: the maps of small people tell no
+    better where a joint is.
 
     Args:
-        points: (candidates, 2).
+        points: (candidates, 2), in cells of the map.
         kinds: (candidates,).
         people: (people, joints, 2).
         labelled: (people, joints).
@@ -407,7 +423,7 @@ def match_candidates(
         if not len(chosen) or not len(known):
             continue
         squared = ((points[chosen, None] - people[known, kind]) ** 2).sum(axis=-1)
-        likeness = np.exp(-squared / (2 * areas[known] * (2 * sigma) ** 2))
+        likeness = np.exp(-squared / (2 * areas[known] * (2 * sigma) ** 2 + 2 * CELL**2))
         gains = np.where(likeness > MATCHED, likeness, 0)
         for row, column in enumerate(best_assignment(gains.tolist())):
             if column >= 0 and gains[row, column] > 0:
