@@ -211,3 +211,11 @@ def test_two_neighbours_are_likelier_than_a_lone_place() -> None:
     share[0, 0, 3, 2], share[0, 0, 12, 8], share[0, 0, 12, 9] = 0.3, 0.25, 0.25
     likely = likely_places(share.log(), 1.5)[0, 0]
     assert divmod(int(likely.argmax()), 12)[0] == 12
+
+
+@pytest.mark.parametrize("sigma", [1.0, 1.5, 2.0])
+def test_a_crowds_map_is_highest_in_the_joints_pixel(sigma):
+    maps, weights = gaussian_targets([[7.9, 10.1]], [1], (16, 16), sigma, "crowd")
+    assert weights.tolist() == [1]
+    assert np.argwhere(maps[0] == 1).tolist() == [[10, 7]]
+    assert np.allclose(maps[0, :, 4:11], maps[0, :, 10:3:-1])

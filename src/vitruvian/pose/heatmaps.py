@@ -65,7 +65,7 @@ def gaussian_targets(
         # "cell" cuts the fraction off the patch's corners, which differs beyond the border.
         nearest = joints if kind == "cell" else np.trunc(joints + 0.5 * (kind != "crowd"))
         start, end = np.trunc(nearest - radius), np.trunc(nearest + radius + 1)
-        middle = start + (radius if kind == "crowd" else (2 * radius + 1) // 2)
+        middle = nearest if kind == "crowd" else start + (2 * radius + 1) // 2
         if kind == "udp":
             middle = middle + joints - nearest
     if kind == "crowd":
