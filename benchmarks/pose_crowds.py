@@ -125,6 +125,7 @@ def draw_strip(pictures: Pictures, found: Found, file: Path) -> None:
             draw_pose(image, Pose(pictures.people.skeleton, scaled), 3)
         tiles += [image, np.full((len(image), GAP, 3), 255, dtype=np.uint8)]
     with whole_file(file) as part:
-        good, data = cv2.imencode(".jpg", np.hstack(tiles[:-1])[..., ::-1])
+        pixels = np.hstack(tiles[:-1])[..., ::-1]
+        good, data = cv2.imencode(".jpg", pixels, (cv2.IMWRITE_JPEG_QUALITY, 85))
         assert good
         part.write_bytes(data.tobytes())
