@@ -54,14 +54,14 @@ def planted(people: int, seed: int = 0, joints: int = 17) -> tuple[Nodes, torch.
 
 
 def test_the_strongest_mean_edges_merge_and_no_person_gets_a_joint_twice() -> None:
-    kinds = np.eye(3, dtype=bool)[[0, 1, 1, 2]]
+    # The second and the third node are of one kind.
     pairs = np.array([[0, 1], [0, 2], [0, 3], [1, 3], [2, 3]])
-    assert merge(kinds, pairs, np.array([0.6, 0.9, 0.2, 0.8, 0.3])) == [(0, 2), (1, 3)]
-    assert merge(kinds, pairs, np.array([0.6, 0.9, 0.7, 0.8, 0.3])) == [(0, 2), (1, 3)]
-    assert merge(kinds, pairs, np.array([0.9, 0.9, 0.7, 0.1, 0.3])) == [(0, 1), (2,), (3,)]
-    assert merge(kinds, pairs, np.array([0.9, 0.9, 0.8, 0.4, 0.3])) == [(0, 1, 3), (2,)]
-    assert merge(kinds, pairs, np.full(5, 0.5)) == [(0,), (1,), (2,), (3,)]
-    assert merge(kinds[:0], pairs[:0], np.zeros(0)) == []
+    assert merge(4, pairs, np.array([0.6, 0.9, 0.2, 0.8, 0.3])) == [(0, 2), (1, 3)]
+    assert merge(4, pairs, np.array([0.6, 0.9, 0.7, 0.8, 0.3])) == [(0, 2), (1, 3)]
+    assert merge(4, pairs, np.array([0.9, 0.9, 0.7, 0.1, 0.3])) == [(0, 1), (2,), (3,)]
+    assert merge(4, pairs, np.array([0.9, 0.9, 0.8, 0.4, 0.3])) == [(0, 1, 3), (2,)]
+    assert merge(4, pairs, np.full(5, 0.5)) == [(0,), (1,), (2,), (3,)]
+    assert merge(0, pairs[:0], np.zeros(0)) == []
 
 
 def test_pairs_are_of_different_kinds() -> None:

@@ -136,7 +136,7 @@ class GraphLayer(nn.Module):
         between = relations(nodes, first, second).abs()
         edges = self.edge(torch.cat([(one - other).abs(), one + other, between], dim=1))[:, 0]
         merged = merge(
-            nodes.kinds.cpu().numpy(),
+            len(nodes),
             pairs.cpu().numpy(),
             edges.detach().float().sigmoid().cpu().numpy(),
         )
@@ -251,30 +251,30 @@ def free_pairs(kinds: Bool[Tensor, "nodes joints"]) -> Int[Tensor, "pairs 2"]:
 
 
 def merge(
-    kinds: NDArray[np.bool_], pairs: NDArray[np.int64], strengths: NDArray[np.floating]
+    nodes: int, pairs: NDArray[np.int64], strengths: NDArray[np.floating]
 ) -> list[tuple[int, ...]]:
     """Unite the two groups of nodes between which the mean edge is strongest, again and again.
 
-    Two groups that have a kind of joint in common stay apart. One wrong edge does not unite two
+    Two groups stay apart where two of their nodes are no pair. One wrong edge does not unite two
     people, as it would if the strongest one between them decided.
 
     Args:
-        kinds: (nodes, joints).
-        pairs: (pairs, 2): those without a kind in common.
+        nodes: How many there are.
+        pairs: (pairs, 2): those without a kind of joint in common.
         strengths: (pairs,) in [0, 1]; groups with a mean of `ACCEPTED` or less stay apart. Of
             equal ones the first groups go first.
 
     Returns:
         The nodes of each group, in order of their first one; every node is in one.
     """
-    groups = [[node] for node in range(len(kinds))]
-    total, free = np.zeros((2, len(kinds), len(kinds)))
+    groups = [[node] for node in range(nodes)]
+    total, free = np.zeros((2, nodes, nodes))
     for one, other in (pairs.T, pairs.T[::-1]):
         total[one, other] = strengths
         free[one, other] = 1
-    sizes, mean = np.ones(len(kinds)), total * free
+    sizes, mean = np.ones(nodes), total * free
     while mean.size and mean.max() > ACCEPTED:
-        first, second = (int(place) for place in divmod(mean.argmax(), len(kinds)))
+        first, second = (int(place) for place in divmod(mean.argmax(), nodes))
         groups[first] += groups[second]
         groups[second] = []
         sizes[first] += sizes[second]
