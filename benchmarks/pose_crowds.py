@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from lightning.pytorch import Callback
 from numpy.typing import NDArray
+from PIL import Image
 
 from pose_methods import CROWDS
 from vitruvian.core.card import find_card
@@ -18,7 +19,7 @@ from vitruvian.core.drawing import draw_pose
 from vitruvian.core.files import whole_file
 from vitruvian.core.recipes import find_recipe
 from vitruvian.core.records import Pose
-from vitruvian.core.training import BEST, CONFIG, make_cli, train
+from vitruvian.core.training import BEST, CONFIG, score, train
 from vitruvian.core.weights import find_weights
 from vitruvian.pose.crowd_data import Pictures
 
@@ -32,20 +33,24 @@ GAP = 8
 
 
 class Watch(Callback):
-    """What a test finds in each picture, and the processor's seconds that it takes."""
+    """What a test finds in each picture, and what it costs."""
 
     def __init__(self) -> None:
         self.found: Found = {}
         self.seconds = 0.0
+        self.parameters = 0
+        self.pictures: Pictures | None = None
 
     def on_test_epoch_start(self, *_: Any) -> None:
         """Start the clock."""
         self.seconds = -time.process_time()
 
-    def on_test_epoch_end(self, _trainer: Any, system: Any) -> None:
+    def on_test_epoch_end(self, trainer: Any, system: Any) -> None:
         """Stop it, before anything is scored."""
         self.seconds += time.process_time()
         self.found = dict(system.scored)
+        self.parameters = sum(each.numel() for each in system.parameters())
+        self.pictures = trainer.datamodule.pictures("test")
 
 
 def run_crowds(method: str, seed: int, epochs: int | None, runs: Path, strip: Path) -> dict:
@@ -54,62 +59,51 @@ def run_crowds(method: str, seed: int, epochs: int | None, runs: Path, strip: Pa
     Args:
         method: Of `CROWDS`.
         seed: Of the training.
-        epochs: As many; None: the recipe's.
+        epochs: As many; None: the method's.
         runs: The folder of all runs; one that is there goes on, or is done.
         strip: The picture that is drawn of what is found.
     """
     crowd = CROWDS[method]
     name, file = find_recipe(crowd.recipe)
-    if not crowd.run:
-        return {**test(file, None, crowd.test, strip), "epochs": 0}
+    if crowd.weights:
+        weights = find_weights(find_card(crowd.weights)).file
+        return {**test(file, weights, crowd.test, strip), "epochs": 0}
     folder = runs / crowd.run / str(seed)
-    options = ["--seed_everything", str(seed), *crowd.training]
+    options = ["--seed_everything", str(seed)]
     if crowd.base:
         base = runs / CROWDS[crowd.base].run / str(seed) / BEST
         options += ["--model.backbone", str(base)]
-    if epochs:
-        length = str(epochs)
+    if epochs or crowd.epochs:
+        length = str(epochs or crowd.epochs)
         options += ["--trainer.max_epochs", length, "--lr_scheduler.init_args.T_max", length]
     result = train(name, file, folder, options)
     tested = test(folder / CONFIG, folder / BEST, crowd.test, strip)
     return {**tested, "seconds": result["seconds"], "epochs": result["epochs"]}
 
 
-def test(
-    recipe: Path, checkpoint: Path | None, options: Sequence[str], strip: Path
-) -> dict[str, Any]:
+def test(recipe: Path, checkpoint: Path, options: Sequence[str], strip: Path) -> dict[str, Any]:
     """Scores of all pictures and of each fold, and what they cost.
 
     Args:
-        recipe: Or the settings of a run.
-        checkpoint: None: the weights that are embedded for this system.
+        recipe: As in `score`.
+        checkpoint: Likewise.
         options: Settings.
         strip: As in `run_crowds`.
     """
     watch = Watch()
-    cli = make_cli(
-        recipe,
-        options,
-        callbacks=[watch],
-        enable_checkpointing=False,
-        enable_model_summary=False,
-        logger=False,
-    )
-    cli.model.load_network(checkpoint or find_weights(find_card(cli.model.card_name)).file)
-    scores = cli.trainer.test(cli.model, datamodule=cli.datamodule, verbose=False)[0]
-    pictures = cli.datamodule.pictures("test")
+    scores = score(recipe, checkpoint, options, callbacks=[watch])
+    found, pictures = watch.found, watch.pictures
+    assert pictures is not None
     folds = [
-        pictures.evaluate(
-            {index: watch.found[index] for index in watch.found if index % FOLDS == k}
-        )
-        for k in range(FOLDS)
+        pictures.evaluate({index: found[index] for index in found if index % FOLDS == fold})
+        for fold in range(FOLDS)
     ]
-    draw_strip(pictures, watch.found, strip)
+    draw_strip(pictures, found, strip)
     return {
-        "scores": {key.removeprefix("test/"): round(float(v), 3) for key, v in scores.items()},
+        "scores": scores,
         "folds": [round(fold["ap"], 3) for fold in folds],
-        "parameters": round(sum(each.numel() for each in cli.model.parameters()) / 1e6, 3),
-        "milliseconds": round(1e3 * watch.seconds / len(watch.found), 1),
+        "parameters": round(watch.parameters / 1e6, 3),
+        "milliseconds": round(1e3 * watch.seconds / len(found), 1),
     }
 
 
@@ -125,7 +119,4 @@ def draw_strip(pictures: Pictures, found: Found, file: Path) -> None:
             draw_pose(image, Pose(pictures.people.skeleton, scaled), 3)
         tiles += [image, np.full((len(image), GAP, 3), 255, dtype=np.uint8)]
     with whole_file(file) as part:
-        pixels = np.hstack(tiles[:-1])[..., ::-1]
-        good, data = cv2.imencode(".jpg", pixels, (cv2.IMWRITE_JPEG_QUALITY, 85))
-        assert good
-        part.write_bytes(data.tobytes())
+        Image.fromarray(np.hstack(tiles[:-1])).save(part, "JPEG", quality=85)

@@ -97,39 +97,29 @@ class Crowd:
     Attributes:
         title: Of its row.
         recipe: Its name.
-        run: The folder of its run; systems that differ in their test alone share one. Without a
-            run it is the system's embedded weights that are tested.
+        run: The folder of its run; systems that differ in their test alone share one.
         base: The method whose best weights it begins with; None: random numbers.
-        training: Settings.
+        epochs: None: the recipe's.
         test: Settings.
+        weights: The system whose embedded weights are tested in place of a run's.
     """
 
     title: str
     recipe: str
     run: str = ""
     base: str | None = None
-    training: tuple[str, ...] = ()
+    epochs: int | None = None
     test: tuple[str, ...] = ()
+    weights: str | None = None
 
 
+_TAGS = "pose/associative_embedding_world"
 _GRAPH = ("pose/hgg_world", "hgg", "ae")
-_GONE_ON = ("--trainer.max_epochs", "4", "--lr_scheduler.init_args.T_max", "4")
 
 CROWDS = {
-    "ae": Crowd(
-        "associative embedding",
-        "pose/associative_embedding_world",
-        "ae",
-        training=("--trainer.max_epochs", "8", "--lr_scheduler.init_args.T_max", "8"),
-    ),
+    "ae": Crowd("associative embedding", _TAGS, "ae", epochs=8),
     "part_affinity": Crowd("part affinity fields (OpenPose)", "pose/openpose_world", "openpose"),
-    "ae_on": Crowd(
-        "associative embedding, gone on with",
-        "pose/associative_embedding_world",
-        "ae_on",
-        "ae",
-        _GONE_ON,
-    ),
+    "ae_on": Crowd("associative embedding, gone on with", _TAGS, "ae_on", "ae", epochs=4),
     "hgg": Crowd("hierarchical graph grouping", *_GRAPH),
     "hgg_tags": Crowd("its maps, grouped by tags", *_GRAPH, test=("--model.group_by", "tags")),
     "embedded": Crowd(
@@ -139,6 +129,7 @@ CROWDS = {
             *("--model.kind", "mobilenet", "--data.kind", "mobilenet", "--model.network", "{}"),
             *("--model.height", "480"),
         ),
+        weights="openpose",
     ),
 }
 """Bottom-up systems. What begins with other weights comes after them."""

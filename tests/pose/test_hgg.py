@@ -20,15 +20,13 @@ from vitruvian.pose.hgg_graph import (
     GraphGrouping,
     Judgement,
     Nodes,
-    balanced,
     free_pairs,
-    graph_losses,
     join,
-    match_candidates,
     merge,
     read_nodes,
     take_apart,
 )
+from vitruvian.pose.hgg_losses import balanced, graph_losses, match_candidates
 
 SMALL = {"stacks": 1, "widths": [8, 8, 8], "unused": 0, "size": 64}
 

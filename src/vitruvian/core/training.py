@@ -368,13 +368,20 @@ def find_best(name: str, folder: Path, checkpoint: str | None, fold: str = "") -
     )
 
 
-def score(recipe: Path, checkpoint: Path, arguments: Sequence[str] = ()) -> dict[str, float]:
+def score(
+    recipe: Path,
+    checkpoint: Path,
+    arguments: Sequence[str] = (),
+    *,
+    callbacks: Sequence[Callback] = (),
+) -> dict[str, float]:
     """The test metrics of a checkpoint, in per cent where the data set's are.
 
     Args:
         recipe: The recipe, or the `config.yaml` of a run.
         checkpoint: Of a run, or weights in the published layout.
         arguments: As in `make_cli`.
+        callbacks: Likewise.
 
     Raises:
         WeightsError: the checkpoint is damaged or another network's.
@@ -383,7 +390,7 @@ def score(recipe: Path, checkpoint: Path, arguments: Sequence[str] = ()) -> dict
     cli = make_cli(
         recipe,
         arguments,
-        callbacks=[bar],
+        callbacks=[bar, *callbacks],
         enable_checkpointing=False,
         enable_model_summary=False,
         logger=False,

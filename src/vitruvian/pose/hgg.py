@@ -23,13 +23,8 @@ from vitruvian.core.system import Batch
 from vitruvian.pose.ae_hourglass import WIDTHS, AEHourglass, AssociativeEmbedding
 from vitruvian.pose.associative_embedding import find_candidates, finish_people
 from vitruvian.pose.bottom_up_system import Maps
-from vitruvian.pose.hgg_graph import (
-    GraphGrouping,
-    Nodes,
-    graph_losses,
-    match_candidates,
-    read_nodes,
-)
+from vitruvian.pose.hgg_graph import GraphGrouping, Nodes, read_nodes
+from vitruvian.pose.hgg_losses import graph_losses, match_candidates
 
 By = Literal["graph", "tags"]
 STRIDE = 4
